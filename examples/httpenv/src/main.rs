@@ -1,0 +1,2 @@
+//! httpenv.
+fn main() {}
