@@ -5,6 +5,7 @@ use std::{
     collections::{BTreeMap, HashMap},
     fmt::Debug,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use futures::StreamExt as _;
@@ -80,12 +81,26 @@ impl<K> Cache<K> {
 struct Shared<K> {
     cache: Mutex<Cache<K>>,
     synced: watch::Sender<bool>,
+    /// The highest resourceVersion that the cache has seen.
+    seen: watch::Sender<u64>,
 }
+
+/// How long a caller waits for its own write to come back before it goes on without.
+const READ_YOUR_WRITE: Duration = Duration::from_secs(2);
 
 impl<K> Shared<K> {
     fn lock(&self) -> MutexGuard<'_, Cache<K>> {
         // A panic of another holder cannot leave the map half changed.
         self.cache.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn saw(&self, version: u64) {
+        self.seen.send_if_modified(|seen| {
+            version > *seen && {
+                *seen = version;
+                true
+            }
+        });
     }
 }
 
@@ -130,6 +145,15 @@ impl<K: Watched> Informer<K> {
     pub async fn synced(&self) {
         // The sender lives in `shared`, which we hold: the channel cannot close.
         let _ = self.shared.synced.subscribe().wait_for(|synced| *synced).await;
+    }
+
+    /// Waits until the cache holds the write that made `version`, or anything later: a controller that
+    /// waits for its own writes never acts twice on one cause. Gives up after two seconds (the write
+    /// may have been overtaken by a fresh list).
+    pub async fn caught_up(&self, version: Option<String>) {
+        let Some(version) = version.and_then(|version| version.parse::<u64>().ok()) else { return };
+        let mut seen = self.shared.seen.subscribe();
+        let _ = tokio::time::timeout(READ_YOUR_WRITE, seen.wait_for(|seen| *seen >= version)).await;
     }
 
     /// What is there now, then [`Delta::Synced`], then every change.
@@ -190,8 +214,9 @@ impl Informers {
             return informer.clone();
         }
         let cache = Cache { objects: BTreeMap::new(), subscribers: Vec::new(), synced: false };
-        let informer =
-            Informer { shared: Arc::new(Shared { cache: Mutex::new(cache), synced: watch::Sender::new(false) }) };
+        let shared =
+            Shared { cache: Mutex::new(cache), synced: watch::Sender::new(false), seen: watch::Sender::new(0) };
+        let informer = Informer { shared: Arc::new(shared) };
         let work = follow(self.client.clone(), fields.to_owned(), Arc::clone(&informer.shared));
         let stop = self.stop.clone();
         let task = tokio::spawn(async move {
@@ -216,8 +241,15 @@ async fn follow<K: Watched>(client: Client, fields: String, shared: Arc<Shared<K
                 listed.insert(key_of(&object), Arc::new(object));
             }
             Ok(watcher::Event::InitDone) => replace(&shared, std::mem::take(&mut listed)),
-            Ok(watcher::Event::Apply(object)) => shared.lock().apply(key_of(&object), Arc::new(object)),
-            Ok(watcher::Event::Delete(object)) => shared.lock().remove(&key_of(&object)),
+            Ok(watcher::Event::Apply(object)) => {
+                let version = version_of(&object);
+                shared.lock().apply(key_of(&object), Arc::new(object));
+                shared.saw(version);
+            }
+            Ok(watcher::Event::Delete(object)) => {
+                shared.lock().remove(&key_of(&object));
+                shared.saw(version_of(&object));
+            }
             Err(error) => tracing::warn!(kind = %K::kind(&()), %error, "the watch broke and will be made again"),
         }
     }
@@ -225,6 +257,7 @@ async fn follow<K: Watched>(client: Client, fields: String, shared: Arc<Shared<K
 
 /// Makes the cache equal to a fresh list and tells subscribers only what differs.
 fn replace<K: Watched>(shared: &Shared<K>, listed: BTreeMap<Key, Arc<K>>) {
+    let newest = listed.values().map(|object| version_of(&**object)).max().unwrap_or_default();
     let mut cache = shared.lock();
     let gone: Vec<Key> = cache.objects.keys().filter(|key| !listed.contains_key(*key)).cloned().collect();
     for key in &gone {
@@ -241,7 +274,12 @@ fn replace<K: Watched>(shared: &Shared<K>, listed: BTreeMap<Key, Arc<K>>) {
         cache.publish(&Delta::Synced);
     }
     drop(cache);
+    shared.saw(newest);
     shared.synced.send_replace(true);
+}
+
+fn version_of<K: Watched>(object: &K) -> u64 {
+    object.meta().resource_version.as_deref().and_then(|version| version.parse().ok()).unwrap_or_default()
 }
 
 fn key_of<K: Watched>(object: &K) -> Key {

@@ -18,11 +18,13 @@ mod connect;
 mod informer;
 mod queue;
 mod reconcile;
+mod recorder;
 
 pub use connect::{ConnectError, Target, connect, in_process};
 pub use informer::{Delta, Informer, Informers, Subscription, Watched};
 pub use queue::Queue;
 pub use reconcile::{Next, reconcile};
+pub use recorder::Recorder;
 
 pub use k8s_openapi;
 pub use kube;
