@@ -1,1 +1,13 @@
-//! skiff-linux.
+//! The kernel, as the other crates use it: processes, namespaces, mounts, cgroups, netlink.
+//!
+//! This is the only crate that may hold `unsafe`; each block says why it is sound. Everything offered here is safe to
+//! call, and a function that is sound only under a condition (such as "this process has one thread") checks it.
+
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+pub mod caps;
+pub mod cgroup;
+pub mod mount;
+pub mod process;
+pub mod seccomp;
+pub mod user;
