@@ -1,0 +1,81 @@
+//! What watchers are told.
+//!
+//! An event is made once and shared by everyone who watches; so is its encoding, which the first reader leaves behind
+//! for all the others.
+
+use std::sync::{Arc, OnceLock};
+
+use bytes::Bytes;
+
+use crate::Entry;
+
+/// One change of one key.
+#[derive(Debug)]
+pub struct Event {
+    /// The revision of the transaction that made the change.
+    pub revision: u64,
+    /// What changed.
+    pub change: Change,
+    encoded: OnceLock<Bytes>,
+}
+
+/// What happened to a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// A value was written.
+    Put {
+        /// The new state.
+        entry: Arc<Entry>,
+        /// The state before, if the key existed.
+        previous: Option<Arc<Entry>>,
+    },
+    /// The key was deleted.
+    Delete {
+        /// The state before.
+        previous: Arc<Entry>,
+        /// What watchers are shown: the state before or the final value that came with the delete, whose `modified` is
+        /// the revision of the delete.
+        last: Arc<Entry>,
+    },
+}
+
+impl Event {
+    pub(crate) fn new(revision: u64, change: Change) -> Self {
+        Self { revision, change, encoded: OnceLock::new() }
+    }
+
+    /// The key that changed.
+    pub fn key(&self) -> &[u8] {
+        &self.entry().key
+    }
+
+    /// What watchers are shown: the new state, or the last one of a key that is gone.
+    pub fn entry(&self) -> &Arc<Entry> {
+        match &self.change {
+            Change::Put { entry, .. } => entry,
+            Change::Delete { last, .. } => last,
+        }
+    }
+
+    /// The state before the change, if there was one.
+    pub fn previous(&self) -> Option<&Arc<Entry>> {
+        match &self.change {
+            Change::Put { previous, .. } => previous.as_ref(),
+            Change::Delete { previous, .. } => Some(previous),
+        }
+    }
+
+    /// The encoding that all watchers of the usual format share: made by `encode` the first time, kept as long as the
+    /// event is.
+    pub fn encoded(&self, encode: impl FnOnce(&Self) -> Bytes) -> &Bytes {
+        self.encoded.get_or_init(|| encode(self))
+    }
+
+    /// How much memory the event holds, roughly, its encoding included.
+    pub(crate) fn size(&self) -> usize {
+        const OVERHEAD: usize = 256;
+        let entry = self.entry();
+        let previous = self.previous().map_or(0, |entry| entry.value.len());
+        OVERHEAD + 2 * (entry.key.len() + entry.value.len()) + previous
+    }
+}
