@@ -1,0 +1,4 @@
+//! Checks that more than one kind needs, with the messages of kube-apiserver.
+
+pub mod names;
+pub mod objectmeta;
