@@ -11,10 +11,14 @@
 
 pub mod endpoints;
 pub mod field_error;
+mod kinds;
 pub mod meta;
+mod print;
 pub mod quantity;
+pub mod resource;
 pub mod schema;
 pub mod selector;
 pub mod status;
 pub mod time;
 pub mod validate;
+mod value;

@@ -1,0 +1,242 @@
+//! The registry: every kind of the API, described once. Routes, discovery, OpenAPI, tables, storage
+//! and the command line all read these descriptions; none of them knows a kind by itself.
+
+mod decode;
+mod strategy;
+
+use std::collections::BTreeMap;
+use std::sync::OnceLock;
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use crate::field_error::FieldError;
+use crate::kinds;
+use crate::meta;
+use crate::status::Qualified;
+use crate::validate::names::{self, NameCheck};
+
+pub use decode::FieldValidation;
+
+/// Where the objects of a kind live.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// In a namespace.
+    Namespaced,
+    /// In the cluster as a whole.
+    Cluster,
+}
+
+/// How long the objects of a kind are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// Until they are deleted.
+    Disk,
+    /// Until the server ends: it writes nothing to disk for them.
+    Memory,
+    /// Not at all: a question that is answered (`verbs` is only `create`).
+    Virtual,
+}
+
+/// A part of an object with a path of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Subresource {
+    /// The last segment of the path: `status`.
+    pub name: &'static str,
+    /// The group of what is read and written there; it is the resource's own unless said otherwise.
+    pub group: &'static str,
+    /// The version of that.
+    pub version: &'static str,
+    /// The kind of that.
+    pub kind: &'static str,
+    /// What can be done there.
+    pub verbs: &'static [&'static str],
+    /// The type of what is read and written there.
+    pub type_name: &'static str,
+}
+
+/// A column of the table that kubectl prints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Column {
+    /// The heading.
+    pub name: &'static str,
+    /// `string`, `integer`, `boolean` or `date`.
+    pub type_: &'static str,
+    /// `name` for the column that holds the object's name.
+    pub format: &'static str,
+    /// What stands there.
+    pub description: &'static str,
+    /// 0: always shown; 1: shown by `-o wide`.
+    pub priority: u8,
+}
+
+impl Column {
+    pub(crate) const fn new(name: &'static str, description: &'static str) -> Self {
+        Self { name, type_: "string", format: "", description, priority: 0 }
+    }
+
+    pub(crate) const fn wide(mut self) -> Self {
+        self.priority = 1;
+        self
+    }
+
+    pub(crate) const fn integer(mut self) -> Self {
+        self.type_ = "integer";
+        self
+    }
+
+    pub(crate) const NAME: Self = Self { format: "name", ..Self::new("Name", "The name, unique in its scope.") };
+    pub(crate) const AGE: Self = Self::new("Age", "How long ago it was made.");
+}
+
+/// What is special about a kind. Everything else is the same for all of them.
+pub(crate) struct Rules {
+    /// Fills in what is not said.
+    pub(crate) default: fn(&mut Value),
+    /// What its objects may be called.
+    pub(crate) name: NameCheck,
+    /// What must hold for its objects, apart from metadata.
+    pub(crate) validate: fn(&Value, &mut Vec<FieldError>),
+    /// What must hold for a change (new, old), apart from metadata and `validate`.
+    pub(crate) validate_update: fn(&Value, &Value, &mut Vec<FieldError>),
+    /// The status of a new object; `None`: what the client sent, or no status at all.
+    pub(crate) initial_status: Option<fn(&Value) -> Value>,
+    /// Further changes to a new object.
+    pub(crate) prepare_create: fn(&mut Value),
+    /// Further changes to an update (new, old).
+    pub(crate) prepare_update: fn(&mut Value, &Value),
+    /// Which changes (new, old) count as a new generation; `None`: it has no generations.
+    pub(crate) generation: Option<fn(&Value, &Value) -> bool>,
+    /// The fields that a field selector may name, besides name and namespace, and where they are.
+    pub(crate) fields: &'static [(&'static str, &'static str)],
+    /// The cells of its row.
+    pub(crate) cells: fn(&Value, Timestamp) -> Vec<Value>,
+}
+
+impl Rules {
+    /// A kind with nothing special.
+    pub(crate) const PLAIN: Self = Self {
+        default: |_| {},
+        name: names::subdomain_name,
+        validate: |_, _| {},
+        validate_update: |_, _, _| {},
+        initial_status: None,
+        prepare_create: |_| {},
+        prepare_update: |_, _| {},
+        generation: None,
+        fields: &[],
+        cells: |object, now| vec![meta::name(object).into(), crate::print::age(object, now)],
+    };
+}
+
+/// A kind of the API.
+pub struct Resource {
+    /// The API group; empty for the core group.
+    pub group: &'static str,
+    /// The version.
+    pub version: &'static str,
+    /// `Pod`
+    pub kind: &'static str,
+    /// `pods`
+    pub plural: &'static str,
+    /// `pod`
+    pub singular: &'static str,
+    /// `po`
+    pub short_names: &'static [&'static str],
+    /// The groups of kinds it belongs to: `all`.
+    pub categories: &'static [&'static str],
+    /// Where its objects live.
+    pub scope: Scope,
+    /// What can be done with it, sorted.
+    pub verbs: &'static [&'static str],
+    /// The parts with a path of their own.
+    pub subresources: &'static [Subresource],
+    /// How long its objects are kept.
+    pub durability: Durability,
+    /// Its type in the schema: `io.k8s.api.core.v1.Pod`.
+    pub type_name: &'static str,
+    /// The columns of its table.
+    pub columns: &'static [Column],
+    pub(crate) rules: Rules,
+}
+
+/// All kinds.
+#[must_use]
+pub fn all() -> &'static [&'static Resource] {
+    kinds::ALL
+}
+
+/// The kind with this group, version and plural.
+#[must_use]
+pub fn find(group: &str, version: &str, plural: &str) -> Option<&'static Resource> {
+    type Index = BTreeMap<(&'static str, &'static str, &'static str), &'static Resource>;
+    static INDEX: OnceLock<Index> = OnceLock::new();
+    let index = INDEX.get_or_init(|| all().iter().map(|r| ((r.group, r.version, r.plural), *r)).collect());
+    index.get(&(group, version, plural)).copied()
+}
+
+/// The kind with this group, version and name. Kinds that are stored come before mere questions.
+#[must_use]
+pub fn find_kind(group: &str, version: &str, kind: &str) -> Option<&'static Resource> {
+    all().iter().find(|r| (r.group, r.version, r.kind) == (group, version, kind)).copied()
+}
+
+/// The kind with this `apiVersion` (`apps/v1`) and name.
+#[must_use]
+pub fn find_api_kind(api_version: &str, kind: &str) -> Option<&'static Resource> {
+    let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
+    find_kind(group, version, kind)
+}
+
+/// The groups and their versions, the core group first, the others by name.
+#[must_use]
+pub fn group_versions() -> Vec<(&'static str, &'static str)> {
+    let mut list: Vec<_> = all().iter().map(|r| (r.group, r.version)).collect();
+    list.sort_unstable();
+    list.dedup();
+    list
+}
+
+impl Resource {
+    /// `v1`, `apps/v1`
+    #[must_use]
+    pub fn api_version(&self) -> String {
+        if self.group.is_empty() { self.version.to_owned() } else { format!("{}/{}", self.group, self.version) }
+    }
+
+    /// `PodList`
+    #[must_use]
+    pub fn list_kind(&self) -> String {
+        format!("{}List", self.kind)
+    }
+
+    /// The resource as errors name it: `deployments.apps`.
+    #[must_use]
+    pub const fn qualified(&self) -> Qualified<'static> {
+        Qualified::new(self.group, self.plural)
+    }
+
+    /// The kind as errors name it: `Deployment.apps`.
+    #[must_use]
+    pub const fn qualified_kind(&self) -> Qualified<'static> {
+        Qualified::new(self.group, self.kind)
+    }
+
+    /// Whether its objects live in namespaces.
+    #[must_use]
+    pub fn is_namespaced(&self) -> bool {
+        self.scope == Scope::Namespaced
+    }
+
+    /// Whether it knows this verb.
+    #[must_use]
+    pub fn allows(&self, verb: &str) -> bool {
+        self.verbs.contains(&verb)
+    }
+
+    /// The part with this name.
+    #[must_use]
+    pub fn subresource(&self, name: &str) -> Option<&'static Subresource> {
+        self.subresources.iter().find(|s| s.name == name)
+    }
+}
