@@ -13,6 +13,7 @@ pub mod endpoints;
 pub mod field_error;
 mod kinds;
 pub mod meta;
+pub mod patch;
 mod print;
 pub mod quantity;
 pub mod resource;
