@@ -7,7 +7,11 @@
 
 pub mod caps;
 pub mod cgroup;
+pub mod link;
 pub mod mount;
+pub mod netlink;
+pub mod netns;
 pub mod process;
 pub mod seccomp;
+pub mod sysctl;
 pub mod user;
