@@ -15,3 +15,4 @@ pub mod process;
 pub mod seccomp;
 pub mod sysctl;
 pub mod user;
+pub mod xattr;
