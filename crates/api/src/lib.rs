@@ -9,17 +9,21 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+pub mod discovery;
 pub mod endpoints;
 pub mod field_error;
 mod kinds;
 pub mod meta;
+pub mod openapi;
 pub mod patch;
 mod print;
 pub mod quantity;
 pub mod resource;
+pub mod scale;
 pub mod schema;
 pub mod selector;
 pub mod status;
+pub mod table;
 pub mod time;
 pub mod validate;
 mod value;

@@ -109,7 +109,7 @@ fn wrong_types_are_explained_as_kubernetes_does() {
 fn values_come_out_in_their_normal_form() {
     let decoded = decode(
         POD,
-        &json!({
+        json!({
             "metadata": {"creationTimestamp": null, "labels": {"a": null}, "managedFields": [{"fieldsV1": {"f:x": {}}}]},
             "spec": {"containers": [{
                 "resources": {"limits": {"cpu": 0.5, "memory": "1024Mi"}},

@@ -1,0 +1,84 @@
+//! The OpenAPI documents: version 2 as one, version 3 as an index and one per group and version.
+//!
+//! They hold what clients read them for: the types with their merge keys, the kinds, and which query
+//! parameters an operation knows. The documents never change while a server runs; whoever serves
+//! them may keep the bytes.
+
+mod paths;
+mod types;
+
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+
+use serde_json::{Map, Value, json};
+
+use crate::resource;
+
+/// The version of the OpenAPI format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Format {
+    /// Swagger 2.0
+    V2,
+    /// OpenAPI 3.0
+    V3,
+}
+
+impl Format {
+    const fn reference(self) -> &'static str {
+        match self {
+            Self::V2 => "#/definitions/",
+            Self::V3 => "#/components/schemas/",
+        }
+    }
+}
+
+/// `/openapi/v2`; `version` is the server's own (`v1.36.0`).
+#[must_use]
+pub fn v2(version: &str) -> Value {
+    let mut all = Map::new();
+    for (group, version) in resource::group_versions() {
+        all.extend(paths::of(group, version, Format::V2));
+    }
+    let groups = resource::group_versions();
+    json!({
+        "swagger": "2.0",
+        "info": {"title": "Kubernetes", "version": version},
+        "paths": all,
+        "definitions": types::of(&groups, Format::V2),
+    })
+}
+
+/// `/openapi/v3`
+#[must_use]
+pub fn v3_index() -> Value {
+    let paths: Map<String, Value> = resource::group_versions()
+        .into_iter()
+        .map(|(group, version)| {
+            let path = prefix(group, version);
+            let mut hasher = DefaultHasher::new();
+            document(group, version, "").to_string().hash(&mut hasher);
+            let url = format!("/openapi/v3{path}?hash={:016X}", hasher.finish());
+            (path.trim_start_matches('/').to_owned(), json!({"serverRelativeURL": url}))
+        })
+        .collect();
+    json!({"paths": paths})
+}
+
+/// `/openapi/v3/api/v1`, `/openapi/v3/apis/<group>/<version>`
+#[must_use]
+pub fn v3(group: &str, version: &str, server_version: &str) -> Option<Value> {
+    resource::group_versions().contains(&(group, version)).then(|| document(group, version, server_version))
+}
+
+fn document(group: &str, version: &str, server_version: &str) -> Value {
+    json!({
+        "openapi": "3.0.0",
+        "info": {"title": "Kubernetes", "version": server_version},
+        "paths": paths::of(group, version, Format::V3),
+        "components": {"schemas": types::of(&[(group, version)], Format::V3)},
+    })
+}
+
+/// The beginning of a group's paths: `/api/v1`, `/apis/apps/v1`.
+fn prefix(group: &str, version: &str) -> String {
+    if group.is_empty() { format!("/api/{version}") } else { format!("/apis/{group}/{version}") }
+}

@@ -1,0 +1,89 @@
+//! `meta.k8s.io/v1` Table and PartialObjectMetadata: objects as kubectl prints them, and objects of
+//! which only the metadata is wanted.
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use crate::resource::{Column, Resource};
+
+/// How much of its object a row carries along.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum IncludeObject {
+    /// Nothing.
+    None,
+    /// Its metadata.
+    #[default]
+    Metadata,
+    /// All of it.
+    Object,
+}
+
+impl IncludeObject {
+    /// Reads the query parameter `includeObject`; `None`: there is no such choice.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "" | "Metadata" => Some(Self::Metadata),
+            "None" => Some(Self::None),
+            "Object" => Some(Self::Object),
+            _ => None,
+        }
+    }
+}
+
+/// A table of objects of one kind. `metadata` is that of the list; `headers` is false for every event
+/// of a watch but the first.
+pub fn table<'a>(
+    resource: &Resource,
+    objects: impl IntoIterator<Item = &'a Value>,
+    metadata: Value,
+    include: IncludeObject,
+    headers: bool,
+    now: Timestamp,
+) -> Value {
+    let columns: Vec<Value> = resource.columns.iter().filter(|_| headers).map(definition).collect();
+    let rows: Vec<Value> = objects.into_iter().map(|object| row(resource, object, include, now)).collect();
+    json!({
+        "kind": "Table",
+        "apiVersion": "meta.k8s.io/v1",
+        "metadata": metadata,
+        "columnDefinitions": columns,
+        "rows": rows,
+    })
+}
+
+fn definition(column: &Column) -> Value {
+    json!({
+        "name": column.name,
+        "type": column.type_,
+        "format": column.format,
+        "description": column.description,
+        "priority": column.priority,
+    })
+}
+
+fn row(resource: &Resource, object: &Value, include: IncludeObject, now: Timestamp) -> Value {
+    let cells = resource.cells(object, now);
+    match include {
+        IncludeObject::None => json!({"cells": cells}),
+        IncludeObject::Metadata => json!({"cells": cells, "object": partial_object(object)}),
+        IncludeObject::Object => json!({"cells": cells, "object": object}),
+    }
+}
+
+/// An object of which only the metadata is wanted.
+#[must_use]
+pub fn partial_object(object: &Value) -> Value {
+    json!({"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": object["metadata"]})
+}
+
+/// A list of which only the metadata is wanted.
+pub fn partial_list<'a>(objects: impl IntoIterator<Item = &'a Value>, metadata: Value) -> Value {
+    let items: Vec<Value> = objects.into_iter().map(partial_object).collect();
+    json!({
+        "kind": "PartialObjectMetadataList",
+        "apiVersion": "meta.k8s.io/v1",
+        "metadata": metadata,
+        "items": items,
+    })
+}
