@@ -14,5 +14,6 @@ pub mod netns;
 pub mod process;
 pub mod seccomp;
 pub mod sysctl;
+pub mod splice;
 pub mod user;
 pub mod xattr;
