@@ -8,6 +8,7 @@
 pub mod caps;
 pub mod cgroup;
 pub mod link;
+pub mod disk;
 pub mod mount;
 pub mod netlink;
 pub mod netns;

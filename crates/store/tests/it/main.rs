@@ -1,7 +1,9 @@
 //! The store from outside: what it promises, on real files, under real failures.
 #![allow(clippy::unwrap_used)]
 
+mod crashes;
 mod folder;
+mod load;
 mod transactions;
 mod watching;
 
