@@ -7,14 +7,14 @@
 
 pub mod caps;
 pub mod cgroup;
-pub mod link;
 pub mod disk;
+pub mod link;
 pub mod mount;
 pub mod netlink;
 pub mod netns;
 pub mod process;
 pub mod seccomp;
-pub mod sysctl;
 pub mod splice;
+pub mod sysctl;
 pub mod user;
 pub mod xattr;
