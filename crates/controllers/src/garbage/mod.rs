@@ -1,0 +1,216 @@
+//! Garbage collection: what an owner leaves behind goes with it, at once (background), before it
+//! (foreground), or not at all (orphan).
+
+mod graph;
+
+use std::{
+    collections::HashSet,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use futures::StreamExt as _;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use kube::{
+    Api,
+    api::{ApiResource, DeleteParams, DynamicObject, Patch, PatchParams, Preconditions, PropagationPolicy},
+    core::{GroupVersionKind, PartialObjectMeta},
+    runtime::{WatchStreamExt as _, watcher},
+};
+use serde_json::json;
+use skiff_api::resource::{self, Resource, Scope};
+use skiff_client::{Next, Queue, reconcile};
+
+use crate::{
+    context::Context,
+    error::{During as _, Error, gone_is_fine, is_status},
+};
+use graph::{FOREGROUND, Graph, Node, ORPHAN, Place, Verdict, Work};
+
+const WORKERS: usize = 8;
+
+#[derive(Clone)]
+struct Collector {
+    context: Context,
+    graph: Arc<Mutex<Graph>>,
+    queue: Queue<Work>,
+}
+
+/// Runs until the context's `stop`.
+pub(crate) async fn run(context: Context) {
+    let collector = Collector { graph: Arc::default(), queue: Queue::new(), context: context.clone() };
+    for resource in
+        resource::all().iter().copied().filter(|one| one.verbs.contains(&"watch") && one.verbs.contains(&"delete"))
+    {
+        let follower = collector.clone();
+        tokio::spawn(context.stop.clone().run_until_cancelled_owned(async move { follower.follow(resource).await }));
+    }
+    let stop = context.stop.clone();
+    reconcile("garbagecollector", collector.queue.clone(), WORKERS, stop, move |work| {
+        let collector = collector.clone();
+        async move { collector.work(&work).await.map(|()| Next::OnChange) }
+    })
+    .await;
+}
+
+impl Collector {
+    fn lock(&self) -> MutexGuard<'_, Graph> {
+        self.graph.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The metadata of one kind: nothing else of an object is ever sent here.
+    fn api(&self, resource: &Resource, namespace: &str) -> Api<PartialObjectMeta<DynamicObject>> {
+        let kind = GroupVersionKind::gvk(resource.group, resource.version, resource.kind);
+        let described = ApiResource::from_gvk_with_plural(&kind, resource.plural);
+        match resource.scope {
+            Scope::Namespaced if !namespace.is_empty() => {
+                Api::namespaced_with(self.context.client(), namespace, &described)
+            }
+            _ => Api::all_with(self.context.client(), &described),
+        }
+    }
+
+    fn at(&self, place: &Place) -> Api<PartialObjectMeta<DynamicObject>> {
+        self.api(place.resource, &place.namespace)
+    }
+
+    /// Keeps the graph up to date with one kind; only metadata is sent.
+    async fn follow(&self, resource: &'static Resource) {
+        let config = watcher::Config::default().any_semantic();
+        let mut events = watcher(self.api(resource, ""), config).default_backoff().boxed();
+        let mut held: HashSet<String> = HashSet::new();
+        let mut listed: HashSet<String> = HashSet::new();
+        while let Some(event) = events.next().await {
+            match event {
+                Ok(watcher::Event::Init) => listed.clear(),
+                Ok(watcher::Event::InitApply(meta)) => {
+                    listed.extend(meta.metadata.uid.clone());
+                    self.applied(resource, &meta);
+                }
+                Ok(watcher::Event::InitDone) => {
+                    held.difference(&listed).for_each(|uid| self.removed(uid));
+                    held = std::mem::take(&mut listed);
+                }
+                Ok(watcher::Event::Apply(meta)) => {
+                    held.extend(meta.metadata.uid.clone());
+                    self.applied(resource, &meta);
+                }
+                Ok(watcher::Event::Delete(meta)) => {
+                    let uid = meta.metadata.uid.unwrap_or_default();
+                    held.remove(&uid);
+                    self.removed(&uid);
+                }
+                Err(error) => tracing::warn!(kind = resource.kind, %error, "the watch broke and will be made again"),
+            }
+        }
+    }
+
+    fn applied<K>(&self, resource: &'static Resource, meta: &PartialObjectMeta<K>) {
+        let meta =
+            PartialObjectMeta { types: None, metadata: meta.metadata.clone(), _phantom: std::marker::PhantomData };
+        let work = self.lock().apply(resource, &meta);
+        work.into_iter().for_each(|work| self.queue.add(work));
+    }
+
+    fn removed(&self, uid: &str) {
+        let work = self.lock().remove(uid);
+        work.into_iter().for_each(|work| self.queue.add(work));
+    }
+
+    async fn work(&self, work: &Work) -> Result<(), Error> {
+        let (Work::Dependent(uid) | Work::Owner(uid)) = work;
+        let Some(node) = self.lock().get(uid).cloned() else { return Ok(()) };
+        match work {
+            Work::Dependent(_) => self.dependent(&node).await,
+            Work::Owner(_) if node.waits_for(ORPHAN) => self.orphan(&node).await,
+            Work::Owner(_) if node.waits_for(FOREGROUND) => self.foreground(&node).await,
+            Work::Owner(_) => Ok(()),
+        }
+    }
+
+    async fn dependent(&self, node: &Node) -> Result<(), Error> {
+        let mut absent = HashSet::new();
+        for owner in &node.owners {
+            if !self.lock().is_alive(&owner.uid) && self.is_absent(owner, node).await? {
+                absent.insert(owner.uid.clone());
+            }
+        }
+        let verdict = self.lock().judge(node, &absent);
+        match verdict {
+            Verdict::Keep => Ok(()),
+            Verdict::Drop(owners) => self.drop_owners(node, &owners).await,
+            Verdict::Delete { foreground } => self.delete(node, foreground).await,
+        }
+    }
+
+    /// Asks the API server itself: the graph may not have seen the owner yet.
+    async fn is_absent(&self, owner: &OwnerReference, node: &Node) -> Result<bool, Error> {
+        let (group, version) = owner.api_version.split_once('/').unwrap_or(("", &owner.api_version));
+        // The owner's kind may be served by nobody now and by somebody later.
+        let Some(resource) = resource::find_kind(group, version, &owner.kind) else { return Ok(false) };
+        if resource.scope == Scope::Namespaced && node.place.namespace.is_empty() {
+            return Ok(false);
+        }
+        let found = self.api(resource, &node.place.namespace).get_opt(&owner.name).await;
+        let found = found.during(|| format!("look for owner {} {}", owner.kind, owner.name))?;
+        Ok(found.is_none_or(|found| found.metadata.uid.as_deref() != Some(&owner.uid)))
+    }
+
+    async fn drop_owners(&self, node: &Node, uids: &[String]) -> Result<(), Error> {
+        let kept: Vec<_> = node.owners.iter().filter(|owner| !uids.contains(&owner.uid)).collect();
+        let patch = json!({ "metadata": { "uid": node.uid, "ownerReferences": kept } });
+        let name = &node.place.name;
+        let done = self.at(&node.place).patch(name, &PatchParams::default(), &Patch::Merge(patch)).await;
+        gone_is_fine(done).during(|| format!("take owners from {} {name}", node.place.resource.kind))
+    }
+
+    async fn delete(&self, node: &Node, foreground: bool) -> Result<(), Error> {
+        let policy = match () {
+            () if node.finalizers.iter().any(|one| one == ORPHAN) => PropagationPolicy::Orphan,
+            () if foreground || node.finalizers.iter().any(|one| one == FOREGROUND) => PropagationPolicy::Foreground,
+            () => PropagationPolicy::Background,
+        };
+        let params = DeleteParams {
+            propagation_policy: Some(policy),
+            preconditions: Some(Preconditions { uid: Some(node.uid.clone()), ..Preconditions::default() }),
+            ..DeleteParams::default()
+        };
+        let name = &node.place.name;
+        match self.at(&node.place).delete(name, &params).await {
+            Err(error) if !is_status(&error, 404) && !is_status(&error, 409) => {
+                Err(error).during(|| format!("delete {} {name}, whose owners are gone", node.place.resource.kind))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    async fn orphan(&self, node: &Node) -> Result<(), Error> {
+        let dependents: Vec<Node> = self.lock().dependents_of(&node.uid).cloned().collect();
+        for dependent in dependents {
+            self.drop_owners(&dependent, std::slice::from_ref(&node.uid)).await?;
+        }
+        self.let_go(node, ORPHAN).await
+    }
+
+    async fn foreground(&self, node: &Node) -> Result<(), Error> {
+        if self.lock().is_held(&node.uid) {
+            let dependents: Vec<_> = self.lock().dependents_of(&node.uid).map(|node| node.uid.clone()).collect();
+            dependents.into_iter().for_each(|uid| self.queue.add(Work::Dependent(uid)));
+            return Ok(());
+        }
+        self.let_go(node, FOREGROUND).await
+    }
+
+    /// Takes away the finalizer that kept the object.
+    async fn let_go(&self, node: &Node, finalizer: &str) -> Result<(), Error> {
+        let name = &node.place.name;
+        let what = || format!("let {} {name} go", node.place.resource.kind);
+        let api = self.at(&node.place);
+        let Some(now) = api.get_opt(name).await.during(what)? else { return Ok(()) };
+        if now.metadata.uid.as_deref() != Some(&node.uid) {
+            return Ok(());
+        }
+        let kept: Vec<_> = now.metadata.finalizers.iter().flatten().filter(|one| *one != finalizer).collect();
+        let patch = json!({ "metadata": { "resourceVersion": now.metadata.resource_version, "finalizers": kept } });
+        gone_is_fine(api.patch(name, &PatchParams::default(), &Patch::Merge(patch)).await).during(what)
+    }
+}

@@ -1,0 +1,120 @@
+//! The end of a namespace: everything in it is deleted, then its finalizer is taken away.
+
+use k8s_openapi::api::core::v1::{Namespace, Pod};
+use kube::{
+    Api, ResourceExt as _,
+    api::{ApiResource, DeleteParams, DynamicObject, ListParams},
+    core::GroupVersionKind,
+};
+use skiff_api::resource::{self, Resource, Scope};
+use skiff_client::{Informer, Next, Queue, reconcile};
+
+use crate::{
+    context::Context,
+    error::{During as _, Error, gone_is_fine, is_status},
+};
+
+/// The finalizer that every namespace is made with.
+const FINALIZER: &str = "kubernetes";
+const WORKERS: usize = 2;
+
+#[derive(Clone)]
+struct Controller {
+    context: Context,
+    namespaces: Informer<Namespace>,
+}
+
+/// Runs until the context's `stop`.
+pub(crate) async fn run(context: Context) {
+    let queue: Queue<String> = Queue::new();
+    let controller = Controller { namespaces: context.informers.of(), context: context.clone() };
+    let pods: Informer<Pod> = context.informers.of();
+    controller.namespaces.synced().await;
+    let going = |namespace: &Namespace| namespace.metadata.deletion_timestamp.is_some();
+    context.feed(&controller.namespaces, &queue, move |namespace, _| {
+        going(namespace).then(|| namespace.name_any()).into_iter().collect()
+    });
+    // Pods take their time; the last one's end is what the namespace waits for.
+    let namespaces = controller.namespaces.clone();
+    context.feed(&pods, &queue, move |pod, _| {
+        let namespace = pod.namespace().filter(|name| namespaces.get("", name).is_some_and(|one| going(&one)));
+        namespace.into_iter().collect()
+    });
+    let stop = context.stop.clone();
+    reconcile("namespace", queue, WORKERS, stop, move |name| {
+        let controller = controller.clone();
+        async move { controller.sync(&name).await }
+    })
+    .await;
+}
+
+impl Controller {
+    async fn sync(&self, name: &str) -> Result<Next, Error> {
+        let Some(namespace) = self.namespaces.get("", name) else { return Ok(Next::OnChange) };
+        let ours = namespace.spec.iter().flat_map(|spec| spec.finalizers.iter().flatten()).any(|one| one == FINALIZER);
+        if namespace.metadata.deletion_timestamp.is_none() || !ours {
+            return Ok(Next::OnChange);
+        }
+        for resource in kinds() {
+            self.empty(resource, name).await?;
+        }
+        for resource in kinds() {
+            if self.remains(resource, name).await? {
+                return Err(Error::NotYet(format!("the {} of namespace {name} to go", resource.plural)));
+            }
+        }
+        self.finalize(&namespace).await
+    }
+
+    fn api(&self, resource: &Resource, namespace: &str) -> Api<DynamicObject> {
+        let kind = GroupVersionKind::gvk(resource.group, resource.version, resource.kind);
+        Api::namespaced_with(
+            self.context.client(),
+            namespace,
+            &ApiResource::from_gvk_with_plural(&kind, resource.plural),
+        )
+    }
+
+    async fn empty(&self, resource: &Resource, namespace: &str) -> Result<(), Error> {
+        let api = self.api(resource, namespace);
+        let deleted = api.delete_collection(&DeleteParams::background(), &ListParams::default()).await;
+        gone_is_fine(deleted).during(|| format!("delete the {} of namespace {namespace}", resource.plural))
+    }
+
+    async fn remains(&self, resource: &Resource, namespace: &str) -> Result<bool, Error> {
+        let listed = self.api(resource, namespace).list_metadata(&ListParams::default().limit(1)).await;
+        let listed = listed.during(|| format!("list the {} of namespace {namespace}", resource.plural))?;
+        Ok(!listed.items.is_empty())
+    }
+
+    async fn finalize(&self, namespace: &Namespace) -> Result<Next, Error> {
+        let name = namespace.name_any();
+        let mut done = namespace.clone();
+        if let Some(finalizers) = done.spec.as_mut().and_then(|spec| spec.finalizers.as_mut()) {
+            finalizers.retain(|one| one != FINALIZER);
+        }
+        let body = serde_json::to_vec(&done).unwrap_or_default();
+        let request = http_put(&format!("/api/v1/namespaces/{name}/finalize"), body);
+        match self.context.client().request::<serde_json::Value>(request).await {
+            Err(error) if !is_status(&error, 404) => Err(error).during(|| format!("finalize namespace {name}")),
+            _ => Ok(Next::OnChange),
+        }
+    }
+}
+
+fn http_put(path: &str, body: Vec<u8>) -> http::Request<Vec<u8>> {
+    let mut request = http::Request::new(body);
+    *request.method_mut() = http::Method::PUT;
+    // The path is made of a valid name.
+    *request.uri_mut() = path.parse().unwrap_or_default();
+    request.headers_mut().insert(http::header::CONTENT_TYPE, http::HeaderValue::from_static("application/json"));
+    request
+}
+
+/// The kinds that live in namespaces and can be deleted together.
+fn kinds() -> impl Iterator<Item = &'static Resource> {
+    resource::all()
+        .iter()
+        .copied()
+        .filter(|one| one.scope == Scope::Namespaced && one.verbs.contains(&"deletecollection"))
+}
