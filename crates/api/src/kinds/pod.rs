@@ -1,6 +1,26 @@
 //! Pod: containers that share a network, and the questions one may ask about them.
 
+mod containers;
+mod default;
+mod env;
+mod print;
+mod probes;
+mod qos;
+mod resources;
+mod security;
+mod update;
+mod validate;
+mod volumes;
+
+use serde_json::{Value, json};
+
+use crate::field_error::{FieldError, Path};
 use crate::resource::{Column, Durability, Resource, Rules, Scope, Subresource};
+use crate::validate::names;
+use crate::value::Read as _;
+
+pub(super) use default::spec as default_spec;
+pub(super) use validate::spec as validate_spec;
 
 const TYPE: &str = "io.k8s.api.core.v1.Pod";
 const BINDING: &str = "io.k8s.api.core.v1.Binding";
@@ -22,8 +42,36 @@ pub(super) static PODS: Resource = Resource {
     ],
     durability: Durability::Disk,
     type_name: TYPE,
-    columns: &[Column::NAME, Column::AGE],
-    rules: Rules::PLAIN,
+    columns: &[
+        Column::NAME,
+        Column::new("Ready", "How many containers are ready, of how many."),
+        Column::new("Status", "What it is doing."),
+        Column::new("Restarts", "How often containers were started again, and when last."),
+        Column::AGE,
+        Column::new("IP", "Its address.").wide(),
+        Column::new("Node", "The node it runs on.").wide(),
+        Column::new("Nominated Node", "The node that is being cleared for it.").wide(),
+        Column::new("Readiness Gates", "How many of its gates are open.").wide(),
+    ],
+    rules: Rules {
+        default: default::pod,
+        validate: validate::pod,
+        validate_update: update::validate,
+        initial_status: Some(|pod| json!({"phase": "Pending", "qosClass": qos::class(&pod["spec"])})),
+        generation: Some(|new, old| new["spec"] != old["spec"]),
+        fields: &[
+            ("spec.nodeName", "/spec/nodeName"),
+            ("spec.restartPolicy", "/spec/restartPolicy"),
+            ("spec.schedulerName", "/spec/schedulerName"),
+            ("spec.serviceAccountName", "/spec/serviceAccountName"),
+            ("spec.hostNetwork", "/spec/hostNetwork"),
+            ("status.phase", "/status/phase"),
+            ("status.podIP", "/status/podIP"),
+            ("status.nominatedNodeName", "/status/nominatedNodeName"),
+        ],
+        cells: print::cells,
+        ..Rules::PLAIN
+    },
 };
 
 /// Bindings are written, never read: what a scheduler says about a pod.
@@ -41,7 +89,7 @@ pub(super) static BINDINGS: Resource = Resource {
     durability: Durability::Virtual,
     type_name: BINDING,
     columns: &[Column::NAME, Column::AGE],
-    rules: Rules::PLAIN,
+    rules: Rules { validate: validate_binding, ..Rules::PLAIN },
 };
 
 const fn part(
@@ -51,4 +99,45 @@ const fn part(
     type_name: &'static str,
 ) -> Subresource {
     Subresource { name, group: "", version: "v1", kind, verbs, type_name }
+}
+
+fn validate_binding(binding: &Value, errors: &mut Vec<FieldError>) {
+    let (kind, name) = (binding["target"].text("kind"), binding["target"].text("name"));
+    let target = Path::new("target");
+    if !matches!(kind, "" | "Node") {
+        errors.push(FieldError::not_supported(&target.child("kind"), kind, &["Node", "<empty>"]));
+    }
+    if name.is_empty() {
+        errors.push(FieldError::required(&target.child("name"), ""));
+    }
+}
+
+/// Adds each problem with `value` at `path`.
+fn invalid(errors: &mut Vec<FieldError>, path: &Path<'_>, value: &str, problems: Vec<String>) {
+    errors.extend(problems.into_iter().map(|problem| FieldError::invalid(path, value, problem)));
+}
+
+/// A name that must be there and be a DNS label.
+fn required_label(errors: &mut Vec<FieldError>, path: &Path<'_>, name: &str) {
+    if name.is_empty() {
+        errors.push(FieldError::required(path, ""));
+    } else {
+        invalid(errors, path, name, names::dns_label(name));
+    }
+}
+
+/// A value that must be one of a few.
+fn one_of(errors: &mut Vec<FieldError>, path: &Path<'_>, value: &str, supported: &[&str]) {
+    if value.is_empty() {
+        errors.push(FieldError::required(path, ""));
+    } else if !supported.contains(&value) {
+        errors.push(FieldError::not_supported(path, value, supported));
+    }
+}
+
+/// A number that must not be less than nothing.
+fn not_negative(errors: &mut Vec<FieldError>, of: &Value, field: &str, at: &Path<'_>) {
+    if let Some(number) = of.int(field).filter(|n| *n < 0) {
+        errors.push(FieldError::invalid(&at.child(field), number, "must be greater than or equal to 0"));
+    }
 }

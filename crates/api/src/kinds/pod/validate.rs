@@ -1,0 +1,186 @@
+//! What must hold for a Pod, or for the spec of a pod template.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use serde_json::Value;
+
+use super::containers::{self, Role};
+use super::{invalid, not_negative, one_of, security, volumes};
+use crate::field_error::{FieldError, Path};
+use crate::validate::{names, objectmeta};
+use crate::value::Read as _;
+
+const NOT_AN_IP: &str = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)";
+
+pub(super) fn pod(pod: &Value, errors: &mut Vec<FieldError>) {
+    spec(&pod["spec"], &Path::new("spec"), errors);
+}
+
+/// Checks the spec at `at` (`spec`, `spec.template.spec`).
+pub(in crate::kinds) fn spec(spec: &Value, at: &Path<'_>, errors: &mut Vec<FieldError>) {
+    let known = volumes::check(spec, &at.child("volumes"), errors);
+    let mut names = BTreeSet::new();
+    if !spec.has("containers") {
+        errors.push(FieldError::required(&at.child("containers"), ""));
+    }
+    for (list, role) in [("containers", Role::Main), ("initContainers", Role::Init)] {
+        let path = at.child(list);
+        for (i, container) in spec.items(list).iter().enumerate() {
+            let at = path.index(i);
+            containers::check(container, role, &known, &at, errors);
+            let name = container.text("name");
+            if !name.is_empty() && !names.insert(name) {
+                errors.push(FieldError::duplicate(&at.child("name"), name));
+            }
+        }
+    }
+    if spec.has("ephemeralContainers") {
+        let detail = "cannot be set on create";
+        errors.push(FieldError::forbidden(&at.child("ephemeralContainers"), detail));
+    }
+    containers::host_ports(spec, at, errors);
+    policies(spec, at, errors);
+    identity(spec, at, errors);
+    placement(spec, at, errors);
+    dns(spec, at, errors);
+    security::pod(&spec["securityContext"], &at.child("securityContext"), errors);
+}
+
+fn policies(spec: &Value, at: &Path<'_>, errors: &mut Vec<FieldError>) {
+    one_of(errors, &at.child("restartPolicy"), spec.text("restartPolicy"), &["Always", "OnFailure", "Never"]);
+    let policies = &["ClusterFirstWithHostNet", "ClusterFirst", "Default", "None"];
+    one_of(errors, &at.child("dnsPolicy"), spec.text("dnsPolicy"), policies);
+    not_negative(errors, spec, "terminationGracePeriodSeconds", at);
+    if let Some(seconds) = spec.int("activeDeadlineSeconds").filter(|n| !(1..=i64::from(i32::MAX)).contains(n)) {
+        let detail = format!("must be between 1 and {}, inclusive", i32::MAX);
+        errors.push(FieldError::invalid(&at.child("activeDeadlineSeconds"), seconds, detail));
+    }
+    if let Some(policy) = spec["preemptionPolicy"].as_str() {
+        one_of(errors, &at.child("preemptionPolicy"), policy, &["Never", "PreemptLowerPriority"]);
+    }
+}
+
+fn identity(spec: &Value, at: &Path<'_>, errors: &mut Vec<FieldError>) {
+    for field in ["serviceAccountName", "nodeName", "priorityClassName", "runtimeClassName"] {
+        let name = spec.text(field);
+        if !name.is_empty() {
+            invalid(errors, &at.child(field), name, names::dns_subdomain(name));
+        }
+    }
+    for field in ["hostname", "subdomain"] {
+        let name = spec.text(field);
+        if !name.is_empty() {
+            invalid(errors, &at.child(field), name, names::dns_label(name));
+        }
+    }
+    let name = spec.text("schedulerName");
+    if !name.is_empty() {
+        invalid(errors, &at.child("schedulerName"), name, names::qualified_name(name));
+    }
+    let aliases = at.child("hostAliases");
+    for (i, alias) in spec.items("hostAliases").iter().enumerate() {
+        let at = aliases.index(i);
+        let ip = alias.text("ip");
+        if ip.parse::<IpAddr>().is_err() {
+            errors.push(FieldError::invalid(&at.child("ip"), ip, NOT_AN_IP));
+        }
+        let list = at.child("hostnames");
+        for name in alias.items("hostnames").iter().filter_map(Value::as_str) {
+            invalid(errors, &list, name, names::dns_subdomain(name));
+        }
+    }
+}
+
+fn placement(spec: &Value, at: &Path<'_>, errors: &mut Vec<FieldError>) {
+    objectmeta::labels(&spec["nodeSelector"], &at.child("nodeSelector"), errors);
+    let path = at.child("tolerations");
+    for (i, toleration) in spec.items("tolerations").iter().enumerate() {
+        tolerate(toleration, &path.index(i), errors);
+    }
+    let gates = at.child("readinessGates");
+    for (i, gate) in spec.items("readinessGates").iter().enumerate() {
+        let kind = gate.text("conditionType");
+        invalid(errors, &gates.index(i).child("conditionType"), kind, names::qualified_name(kind));
+    }
+    let gates = at.child("schedulingGates");
+    let mut seen = BTreeSet::new();
+    for (i, gate) in spec.items("schedulingGates").iter().enumerate() {
+        let name = gate.text("name");
+        invalid(errors, &gates.index(i), name, names::qualified_name(name));
+        if !seen.insert(name) {
+            errors.push(FieldError::duplicate(&gates.index(i), name));
+        }
+    }
+}
+
+fn tolerate(toleration: &Value, at: &Path<'_>, errors: &mut Vec<FieldError>) {
+    let (key, value) = (toleration.text("key"), toleration.text("value"));
+    let (operator, effect) = (toleration.text("operator"), toleration.text("effect"));
+    if !key.is_empty() {
+        invalid(errors, &at.child("key"), key, names::qualified_name(key));
+    } else if operator != "Exists" {
+        let detail = "operator must be Exists when `key` is empty, which means \"match all values and all keys\"";
+        errors.push(FieldError::invalid(&at.child("operator"), operator, detail));
+    }
+    if !toleration["tolerationSeconds"].is_null() && effect != "NoExecute" {
+        let detail = "effect must be 'NoExecute' when `tolerationSeconds` is set";
+        errors.push(FieldError::invalid(&at.child("effect"), effect, detail));
+    }
+    match operator {
+        "" | "Equal" => invalid(errors, &at.child("operator"), value, names::label_value(value)),
+        "Exists" if !value.is_empty() => {
+            let detail = "value must be empty when `operator` is 'Exists'";
+            errors.push(FieldError::invalid(&at.child("operator"), value, detail));
+        }
+        "Exists" => {}
+        other => errors.push(FieldError::not_supported(&at.child("operator"), other, &["Equal", "Exists"])),
+    }
+    if !effect.is_empty() {
+        one_of(errors, &at.child("effect"), effect, &["NoSchedule", "PreferNoSchedule", "NoExecute"]);
+    }
+}
+
+fn dns(spec: &Value, at: &Path<'_>, errors: &mut Vec<FieldError>) {
+    const MOST_SERVERS: usize = 3;
+    const MOST_SEARCHES: usize = 32;
+    let config = &spec["dnsConfig"];
+    let at = at.child("dnsConfig");
+    let servers = at.child("nameservers");
+    if spec.text("dnsPolicy") == "None" {
+        if config.is_null() {
+            let detail = "must provide `dnsConfig` when `dnsPolicy` is None";
+            errors.push(FieldError::required(&at, detail));
+        } else if !config.has("nameservers") {
+            let detail = "must provide at least one DNS nameserver when `dnsPolicy` is None";
+            errors.push(FieldError::required(&servers, detail));
+        }
+    }
+    if config.items("nameservers").len() > MOST_SERVERS {
+        let detail = format!("must not have more than {MOST_SERVERS} nameservers");
+        errors.push(FieldError::invalid(&servers, config["nameservers"].clone(), detail));
+    }
+    for (i, ip) in config.items("nameservers").iter().filter_map(Value::as_str).enumerate() {
+        if ip.parse::<IpAddr>().is_err() {
+            errors.push(FieldError::invalid(&servers.index(i), ip, NOT_AN_IP));
+        }
+    }
+    let searches = at.child("searches");
+    if config.items("searches").len() > MOST_SEARCHES {
+        let detail = format!("must not have more than {MOST_SEARCHES} search paths");
+        errors.push(FieldError::invalid(&searches, config["searches"].clone(), detail));
+    }
+    for (i, search) in config.items("searches").iter().filter_map(Value::as_str).enumerate() {
+        let name = search.strip_suffix('.').unwrap_or(search);
+        invalid(
+            errors,
+            &searches.index(i),
+            search,
+            if search == "." { Vec::new() } else { names::dns_subdomain(name) },
+        );
+    }
+    let options = at.child("options");
+    for (i, _) in config.items("options").iter().enumerate().filter(|(_, o)| !o.has("name")) {
+        errors.push(FieldError::required(&options.index(i), "must not be empty"));
+    }
+}
