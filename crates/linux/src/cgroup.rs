@@ -3,6 +3,7 @@
 
 mod hierarchy;
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -38,6 +39,17 @@ pub struct Limits {
 #[derive(Debug, Clone)]
 pub struct Group {
     members: Vec<Member>,
+}
+
+/// A group's folder in one hierarchy.
+#[derive(Debug, Clone, Copy)]
+pub struct Folder<'a> {
+    /// Which generation.
+    pub version: Version,
+    /// The name that the hierarchy is mounted by, such as `memory` or `cpu,cpuacct`.
+    pub hierarchy: &'a OsStr,
+    /// The folder.
+    pub path: &'a Path,
 }
 
 #[derive(Debug, Clone)]
@@ -234,10 +246,13 @@ impl Group {
         }
     }
 
-    /// Its folders, for mounts that show a container its own limits: the names of a version 1 hierarchy's controllers
-    /// as it is mounted, or nothing for version 2.
-    pub fn views(&self) -> impl Iterator<Item = (Version, &Path)> {
-        self.members.iter().map(|member| (member.hierarchy.version, member.hierarchy.mount.as_path()))
+    /// Its folders, for mounts that show a container its own limits.
+    pub fn folders(&self) -> impl Iterator<Item = Folder<'_>> {
+        self.members.iter().map(|member| Folder {
+            version: member.hierarchy.version,
+            hierarchy: member.hierarchy.mount.file_name().unwrap_or_default(),
+            path: &member.path,
+        })
     }
 
     fn member(&self, controller: Controller) -> Option<&Member> {

@@ -2,9 +2,11 @@
 //! that someone could have changed in between.
 
 use std::ffi::CString;
+use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use nix::mount::{MntFlags, MsFlags};
@@ -60,7 +62,6 @@ pub fn clone_tree(path: &Path, recursive: bool) -> io::Result<OwnedFd> {
 /// # Errors
 /// When the path does not exist or the kernel refuses.
 pub fn readonly_view(path: &Path) -> io::Result<OwnedFd> {
-    use std::os::fd::AsFd;
     let view = clone_tree(path, false)?;
     change(view.as_fd(), Attributes::READONLY, Some(Spread::Private), false)?;
     Ok(view)
@@ -134,18 +135,24 @@ fn configure(context: &OwnedFd, command: u32, key: Option<&str>, value: Option<&
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-/// Attaches a detached mount at a path. Links in the path are followed, within this process's root.
+/// Attaches a detached mount on a file or folder that is open already (`O_PATH` is enough).
 ///
 /// # Errors
-/// When the path does not exist or the kernel refuses.
-pub fn attach(mount: &OwnedFd, target: &Path) -> io::Result<()> {
-    let target = c_path(target)?;
-    let flags = libc::MOVE_MOUNT_F_EMPTY_PATH | libc::MOVE_MOUNT_T_SYMLINKS;
-    // SAFETY: both strings are C strings that outlive the call.
-    let result = unsafe {
-        libc::syscall(libc::SYS_move_mount, mount.as_raw_fd(), c"".as_ptr(), libc::AT_FDCWD, target.as_ptr(), flags)
-    };
+/// When one is a folder and the other is not, or the kernel refuses.
+pub fn attach(mount: BorrowedFd<'_>, target: BorrowedFd<'_>) -> io::Result<()> {
+    let flags = libc::MOVE_MOUNT_F_EMPTY_PATH | libc::MOVE_MOUNT_T_EMPTY_PATH;
+    let (from, to) = (mount.as_raw_fd(), target.as_raw_fd());
+    // SAFETY: both strings are constants.
+    let result = unsafe { libc::syscall(libc::SYS_move_mount, from, c"".as_ptr(), to, c"".as_ptr(), flags) };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Opens a file or folder without reading it, to mount on. Links are followed within this process's root.
+///
+/// # Errors
+/// When it does not exist.
+pub fn open_target(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).custom_flags(libc::O_PATH).open(path)
 }
 
 /// An overlay of read-only layers (top first) under a writable one, attached at `target`.
@@ -158,7 +165,7 @@ pub fn overlay(layers: &[PathBuf], upper: &Path, work: &Path, target: &Path, add
     let mut options: Vec<(&str, Option<&Path>)> = layers.iter().map(|layer| ("lowerdir+", Some(&**layer))).collect();
     options.extend([("upperdir", Some(upper)), ("workdir", Some(work)), ("volatile", None)]);
     match new_filesystem("overlay", &options, add) {
-        Ok(mount) => attach(&mount, target),
+        Ok(mount) => attach(mount.as_fd(), open_target(target)?.as_fd()),
         // Older than Linux 6.5, or a path of 256 bytes or more: all layers go into one string.
         Err(error) if error.raw_os_error() == Some(libc::EINVAL) => overlay_string(layers, upper, work, target, add),
         Err(error) => Err(error),

@@ -41,6 +41,13 @@ impl Filters {
         Ok(Some(path))
     }
 
+    /// Forgets all filters. Supervisors that run need theirs, so none may.
+    pub(crate) fn remove(&self) {
+        self.written.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        // Not there is as good.
+        fs::remove_dir_all(&self.dir).ok();
+    }
+
     fn write(&self, caps: CapSet) -> Result<PathBuf, Error> {
         let profile = seccomp::Profile::compile(caps)?;
         fs::create_dir_all(&self.dir).map_err(file("make folder", &self.dir))?;

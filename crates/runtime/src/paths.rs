@@ -50,6 +50,11 @@ pub(crate) fn pod_cgroup(parent: &str, uid: &str) -> String {
     format!("{parent}/pod{uid}")
 }
 
+/// Where the supervisors of all pods are, out of reach of the service manager and of the pods' limits.
+pub(crate) fn supervisors_cgroup(parent: &str) -> String {
+    format!("{parent}/supervisors")
+}
+
 /// Whether a name can be one path element of ours.
 pub(crate) fn check_name(name: &str) -> Result<(), Error> {
     let fine = !name.is_empty()

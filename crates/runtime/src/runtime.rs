@@ -11,13 +11,14 @@ use std::process::Stdio;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use skiff_linux::cgroup;
 use tokio::process::Command;
 
 use crate::cleanup;
 use crate::error::Error;
 use crate::filter::Filters;
 use crate::link::Link;
-use crate::paths::{PodDir, check_name};
+use crate::paths::{self, PodDir, check_name};
 use crate::sandbox::Sandbox;
 use crate::spec::SandboxSpec;
 use crate::status::ContainerStatus;
@@ -142,6 +143,19 @@ impl Runtime {
             }
         }
         Ok(adopted)
+    }
+
+    /// Removes what all sandboxes share, when none is left: the supervisors' control group and the parent, and the
+    /// compiled system call filters.
+    ///
+    /// # Errors
+    /// When the kernel can't be asked what there is.
+    pub fn release(&self) -> Result<(), Error> {
+        let hierarchies = cgroup::Hierarchies::discover().map_err(file("read", Path::new("/proc/self/mountinfo")))?;
+        hierarchies.remove_if_empty(&paths::supervisors_cgroup(&self.config.cgroup_parent));
+        hierarchies.remove_if_empty(&self.config.cgroup_parent);
+        self.filters.remove();
+        Ok(())
     }
 
     async fn adopt_one(&self, dir: PodDir) -> Result<Found, Error> {

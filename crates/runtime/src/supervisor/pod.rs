@@ -1,0 +1,345 @@
+//! The supervisor's loop, and what it answers.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixListener;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use skiff_linux::mount;
+
+use crate::error::{Fault, Reason};
+use crate::paths::{self, PodDir};
+use crate::protocol::{Message, Reply, Request};
+use crate::spec::{ContainerSpec, ExecSpec, SandboxSpec};
+use crate::status::ContainerStatus;
+use crate::supervisor::clients::{Caller, Clients};
+use crate::supervisor::container::{Answer, Container, Place};
+use crate::supervisor::exec::Exec;
+use crate::supervisor::poller::{Key, Poller, Ready};
+use crate::supervisor::sandbox::Sandbox;
+
+/// How much of a pipe is read at once.
+const PIECE: usize = 32 << 10;
+
+#[derive(Debug)]
+pub(super) struct Pod {
+    spec: SandboxSpec,
+    dir: PodDir,
+    /// What it failed for, if it did: told to whoever asks.
+    sandbox: Result<Sandbox, Fault>,
+    listener: UnixListener,
+    signals: SignalFd,
+    poller: Poller,
+    clients: Clients,
+    containers: BTreeMap<u32, Container>,
+    execs: BTreeMap<u32, Exec>,
+    next: u32,
+    closing: Option<Closing>,
+    /// Our own process namespace, to come back to.
+    own_processes: File,
+    buffer: Vec<u8>,
+}
+
+/// It is to end, and who is to be told.
+#[derive(Debug)]
+struct Closing {
+    callers: Vec<Caller>,
+}
+
+impl Pod {
+    pub(super) fn new(
+        spec: SandboxSpec,
+        dir: PodDir,
+        sandbox: Result<Sandbox, Fault>,
+        listener: UnixListener,
+    ) -> io::Result<Pod> {
+        let mut mask = SigSet::empty();
+        [Signal::SIGCHLD, Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP]
+            .into_iter()
+            .for_each(|signal| mask.add(signal));
+        mask.thread_block()?;
+        let signals = SignalFd::with_flags(&mask, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
+        let poller = Poller::new()?;
+        poller.add(&listener, Key::Listener)?;
+        poller.add(&signals, Key::Signals)?;
+        Ok(Pod {
+            spec,
+            dir,
+            sandbox,
+            listener,
+            signals,
+            poller,
+            clients: Clients::default(),
+            containers: BTreeMap::new(),
+            execs: BTreeMap::new(),
+            next: 0,
+            closing: None,
+            own_processes: File::open("/proc/self/ns/pid")?,
+            buffer: vec![0; PIECE],
+        })
+    }
+
+    pub(super) fn run(mut self) -> io::Result<()> {
+        loop {
+            let deadline = self.execs.values().filter_map(|exec| exec.deadline).min();
+            for ready in self.poller.wait(deadline)? {
+                self.handle(ready)?;
+            }
+            let now = Instant::now();
+            let late = self.execs.values_mut().filter(|exec| exec.deadline.is_some_and(|deadline| deadline <= now));
+            late.for_each(Exec::expire);
+            if self.is_over() {
+                return Ok(());
+            }
+        }
+    }
+
+    fn handle(&mut self, ready: Ready) -> io::Result<()> {
+        match ready.key {
+            Key::Listener => self.clients.accept(&self.listener, &self.poller)?,
+            Key::Signals => self.take_signals()?,
+            Key::Client(id) => {
+                for (caller, request) in self.clients.serve(id, ready, &self.poller) {
+                    self.answer(caller, request);
+                }
+            }
+            Key::Setup(id) => self.progress(id),
+            Key::Stdout(id) => self.pump(id, 0),
+            Key::Stderr(id) => self.pump(id, 1),
+            Key::ExecOutput(id) => {
+                if let Some(exec) = self.execs.get_mut(&id)
+                    && !exec.pump(&mut self.buffer)
+                {
+                    self.poller.remove(exec.output());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn answer(&mut self, caller: Caller, request: Request) {
+        let reply = match (request, &self.sandbox) {
+            (Request::Shutdown, _) => return self.close(Some(caller)),
+            (_, Err(fault)) => {
+                let reply = Reply::Failed(fault.clone());
+                // There is nothing to stay for.
+                self.close(None);
+                Some(reply)
+            }
+            (Request::Hello, Ok(_)) => Some(Reply::Ready { pid: std::process::id() }),
+            (Request::Start { spec, seccomp }, Ok(_)) => self.start(caller, *spec, seccomp).err().map(Reply::Failed),
+            (Request::Kill { name, signal }, Ok(_)) => Some(self.kill(&name, signal)),
+            (Request::Exec { name, spec }, Ok(_)) => self.exec(caller, &name, spec),
+            (Request::Statuses, Ok(_)) => Some(Reply::Statuses(self.statuses())),
+            (Request::Forget { name, attempt }, Ok(_)) => Some(self.forget(&name, attempt)),
+        };
+        if let Some(reply) = reply {
+            self.clients.reply(caller, reply, &self.poller);
+        }
+    }
+
+    fn start(&mut self, caller: Caller, spec: ContainerSpec, filter: Option<PathBuf>) -> Result<(), Fault> {
+        let sandbox = self.sandbox.as_ref().map_err(Clone::clone)?;
+        let same = |known: &Container| {
+            known.spec.name == spec.name && (known.spec.attempt == spec.attempt || !known.has_ended())
+        };
+        if self.closing.is_some() || self.containers.values().any(same) {
+            return Err(Fault::Exists { name: spec.name, attempt: spec.attempt });
+        }
+        let container = Container::launch(Place { spec: &self.spec, dir: &self.dir, sandbox }, spec, filter, caller)?;
+        self.next += 1;
+        let (setup, [stdout, stderr]) = container.descriptors();
+        let keyed =
+            [(setup, Key::Setup(self.next)), (stdout, Key::Stdout(self.next)), (stderr, Key::Stderr(self.next))];
+        let waited = keyed.into_iter().try_for_each(|(fd, key)| fd.map_or(Ok(()), |fd| self.poller.add(fd, key)));
+        if waited.is_err() {
+            // Without being heard it can't be kept: its end tells the caller.
+            container.signal(Signal::SIGKILL as i32).ok();
+        }
+        self.containers.insert(self.next, container);
+        self.persist();
+        Ok(())
+    }
+
+    fn progress(&mut self, id: u32) {
+        let Some(container) = self.containers.get_mut(&id) else { return };
+        let answer = container.progress();
+        self.let_go(id);
+        if let Some(answer) = answer {
+            self.deliver(answer);
+            self.changed(id);
+        }
+    }
+
+    /// Closes a container's descriptors that are at their end.
+    fn let_go(&mut self, id: u32) {
+        let done = self.containers.get_mut(&id).map(Container::take_done).unwrap_or_default();
+        done.iter().for_each(|fd| self.poller.remove(fd.as_fd()));
+    }
+
+    fn deliver(&mut self, (caller, result): Answer) {
+        let reply = result.map_or_else(Reply::Failed, Reply::Started);
+        self.clients.reply(caller, reply, &self.poller);
+    }
+
+    fn pump(&mut self, id: u32, which: usize) {
+        let Some(container) = self.containers.get_mut(&id) else { return };
+        container.pump(which, &mut self.buffer);
+        self.let_go(id);
+    }
+
+    /// The newest attempt of a container.
+    fn newest(&self, name: &str) -> Option<(u32, &Container)> {
+        let named = self.containers.iter().filter(|(_, container)| container.spec.name == name);
+        named.max_by_key(|(_, container)| container.spec.attempt).map(|(id, container)| (*id, container))
+    }
+
+    fn kill(&self, name: &str, signal: i32) -> Reply {
+        match self.newest(name).map(|(_, container)| container.signal(signal)) {
+            Some(Ok(())) => Reply::Done,
+            None | Some(Err(nix::Error::ESRCH)) => Reply::NotRunning,
+            Some(Err(error)) => {
+                Reply::Failed(Fault::Step { step: format!("send signal {signal}"), reason: error.into() })
+            }
+        }
+    }
+
+    fn exec(&mut self, caller: Caller, name: &str, spec: ExecSpec) -> Option<Reply> {
+        let Some((_, container)) = self.newest(name) else { return Some(Reply::NotRunning) };
+        let launched = Exec::launch(container, spec, self.own_processes.as_fd(), self.spec.host_pid, caller);
+        match launched {
+            None => Some(Reply::NotRunning),
+            Some(Err(fault)) => Some(Reply::Failed(fault)),
+            Some(Ok(exec)) => {
+                self.next += 1;
+                // Unheard, its output is read at its end.
+                self.poller.add(exec.output(), Key::ExecOutput(self.next)).ok();
+                self.execs.insert(self.next, exec);
+                None
+            }
+        }
+    }
+
+    fn forget(&mut self, name: &str, attempt: u32) -> Reply {
+        let is_it = |container: &Container| container.spec.name == name && container.spec.attempt == attempt;
+        let Some(id) = self.containers.iter().find(|(_, container)| is_it(container)).map(|(id, _)| *id) else {
+            return Reply::Done;
+        };
+        let folder = paths::container(&self.spec, name, attempt);
+        if self.containers.get(&id).is_some_and(|container| !container.has_ended()) {
+            let step = format!("forget container {name}, which runs");
+            return Reply::Failed(Fault::Step { step, reason: Reason(nix::libc::EBUSY) });
+        }
+        if let Some(container) = self.containers.remove(&id) {
+            let (_, outputs) = container.descriptors();
+            outputs.into_iter().flatten().for_each(|pipe| self.poller.remove(pipe));
+        }
+        self.persist();
+        match fs::remove_dir_all(&folder) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Reply::Failed(Fault::Step { step: format!("remove {}", folder.display()), reason: error.into() })
+            }
+            _ => Reply::Done,
+        }
+    }
+
+    fn statuses(&self) -> Vec<ContainerStatus> {
+        self.containers.values().map(Container::status).collect()
+    }
+
+    /// Tells whoever listens, and the file that outlives us.
+    fn changed(&mut self, id: u32) {
+        if let Some(container) = self.containers.get(&id) {
+            self.clients.tell_all(&Message::Changed(container.status()), &self.poller);
+        }
+        self.persist();
+    }
+
+    /// The file is for the case that we are killed. If it can't be written, only that case suffers.
+    fn persist(&self) {
+        let fresh = self.dir.0.join("state.new");
+        let written = serde_json::to_vec(&self.statuses()).map_err(io::Error::from);
+        written.and_then(|json| fs::write(&fresh, json)).and_then(|()| fs::rename(&fresh, self.dir.state())).ok();
+    }
+
+    fn take_signals(&mut self) -> io::Result<()> {
+        while let Some(signal) = self.signals.read_signal()? {
+            // A server's terminal is no concern of ours; the machine's shutdown is.
+            if signal.ssi_signo == Signal::SIGTERM as u32 {
+                self.close(None);
+            }
+        }
+        self.reap();
+        Ok(())
+    }
+
+    fn reap(&mut self) {
+        // No children, or none that has ended.
+        while let Ok(status) = waitpid(None, Some(WaitPidFlag::WNOHANG)) {
+            let Some(pid) = status.pid() else { break };
+            if let Some(id) = self.containers.iter().find(|(_, known)| known.pid() == Some(pid)).map(|(id, _)| *id) {
+                self.end_container(id, status);
+            } else if let Some(id) = self.execs.iter().find(|(_, known)| known.pid == pid).map(|(id, _)| *id) {
+                self.end_exec(id, status);
+            }
+        }
+        self.containers.values_mut().for_each(Container::tidy_up);
+    }
+
+    fn end_container(&mut self, id: u32, how: WaitStatus) {
+        let Some(container) = self.containers.get_mut(&id) else { return };
+        let answer = container.end(how, &mut self.buffer);
+        self.let_go(id);
+        if let Some(answer) = answer {
+            self.deliver(answer);
+        }
+        self.changed(id);
+    }
+
+    fn end_exec(&mut self, id: u32, how: WaitStatus) {
+        let Some(exec) = self.execs.remove(&id) else { return };
+        self.poller.remove(exec.output());
+        let caller = exec.caller;
+        let reply = exec.end(how, &mut self.buffer).map_or_else(Reply::Failed, Reply::Exec);
+        self.clients.reply(caller, reply, &self.poller);
+    }
+
+    fn close(&mut self, caller: Option<Caller>) {
+        let closing = self.closing.get_or_insert(Closing { callers: Vec::new() });
+        closing.callers.extend(caller);
+        for container in self.containers.values() {
+            // One that has ended is what is wanted.
+            container.signal(Signal::SIGKILL as i32).ok();
+        }
+        self.execs.values_mut().for_each(Exec::expire);
+    }
+
+    /// Whether nothing is left to do but to go; whoever waits for that is told first.
+    fn is_over(&mut self) -> bool {
+        let Some(closing) = &mut self.closing else { return false };
+        if !self.execs.is_empty() || !self.containers.values().all(|container| container.has_ended() && container.tidy)
+        {
+            return false;
+        }
+        let callers = std::mem::take(&mut closing.callers);
+        if !callers.is_empty() {
+            self.clean_up();
+            callers.into_iter().for_each(|caller| self.clients.reply(caller, Reply::Done, &self.poller));
+        }
+        self.clients.all_sent()
+    }
+
+    /// What can't be removed here the server removes, which looks again.
+    fn clean_up(&self) {
+        if let Ok(sandbox) = &self.sandbox {
+            sandbox.group().remove().ok();
+        }
+        mount::detach_if_mounted(&self.dir.shm()).ok();
+    }
+}
