@@ -90,7 +90,7 @@ impl Profile {
     /// # Errors
     /// When the kernel refuses.
     pub fn install(&self) -> io::Result<()> {
-        self.programs.iter().try_for_each(|program| load(program))
+        self.programs.iter().map(Vec::as_slice).try_for_each(load)
     }
 }
 
@@ -106,7 +106,7 @@ fn step(bytes: [u8; 8]) -> io::Result<sock_filter> {
 }
 
 /// Unlike seccompiler's own, this leaves `no_new_privs` alone.
-fn load(program: &BpfProgram) -> io::Result<()> {
+fn load(program: &[sock_filter]) -> io::Result<()> {
     let length = u16::try_from(program.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
     let header = libc::sock_fprog { len: length, filter: program.as_ptr() as *mut libc::sock_filter };
     // SAFETY: seccompiler's `sock_filter` and libc's are the same C struct; the kernel copies `length` of them from

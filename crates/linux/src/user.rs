@@ -19,7 +19,7 @@ pub struct Identity {
     pub uid: u32,
     /// Primary group.
     pub gid: u32,
-    /// Further groups.
+    /// All groups, the primary one among them.
     pub groups: Vec<u32>,
     /// Home folder.
     pub home: String,
@@ -73,6 +73,8 @@ pub fn resolve(passwd: &str, group: &str, wish: Wish<'_>) -> Result<Identity, Un
         (None, None) => default_gid,
     };
     let mut groups = wish.groups.to_vec();
+    // As a login has it: without it, a program that changes its primary group would lose a group it was kept out by.
+    groups.push(gid);
     if let (Some(entry), None) = (&entry, group_wish) {
         groups.extend(memberships(group, entry.name));
     }
@@ -151,12 +153,15 @@ mod tests {
 
     #[test]
     fn names_and_numbers() {
-        assert_eq!(find("").unwrap(), Identity { home: "/root".into(), ..Identity::default() });
-        let www = Identity { uid: 33, gid: 34, groups: vec![50, 60], home: "/var/www".into() };
+        assert_eq!(find("").unwrap(), Identity { groups: vec![0], home: "/root".into(), ..Identity::default() });
+        let www = Identity { uid: 33, gid: 34, groups: vec![34, 50, 60], home: "/var/www".into() };
         assert_eq!(find("www").unwrap(), www);
         assert_eq!(find("33").unwrap(), www);
-        assert_eq!(find("1000").unwrap(), Identity { uid: 1000, home: "/".into(), ..Identity::default() });
-        assert_eq!(find("www:logs").unwrap(), Identity { gid: 50, groups: vec![], ..www.clone() });
+        assert_eq!(
+            find("1000").unwrap(),
+            Identity { uid: 1000, groups: vec![0], home: "/".into(), ..Identity::default() }
+        );
+        assert_eq!(find("www:logs").unwrap(), Identity { gid: 50, groups: vec![50], ..www.clone() });
         assert_eq!(find("1000:1001").unwrap().gid, 1001);
         assert_eq!(find("nobody").unwrap_err(), Unknown::User("nobody".into()));
         assert_eq!(find("www:nobody").unwrap_err(), Unknown::Group("nobody".into()));
@@ -166,7 +171,7 @@ mod tests {
     fn overrides_are_merged() {
         let wish = Wish { user: "www", gid: Some(7), groups: &[50, 9] };
         let found = resolve(PASSWD, GROUP, wish).unwrap();
-        assert_eq!((found.gid, found.groups), (7, vec![9, 50, 60]));
+        assert_eq!((found.gid, found.groups), (7, vec![7, 9, 50, 60]));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! All sandboxes of a node: making new ones, and finding those that an earlier server left running.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -108,6 +108,8 @@ impl Runtime {
         let listener = UnixListener::bind(dir.socket()).map_err(file("listen on", &dir.socket()))?;
         let complaints = fs::File::create(dir.complaints()).map_err(file("make", &dir.complaints()))?;
         let mut child = Command::new(self.program.path())
+            // Otherwise it would show in `ps` by a descriptor's number.
+            .arg0(self.config.supervisor.first().map_or(OsStr::new("skiff"), |program| program))
             .args(self.config.supervisor.iter().skip(1))
             .arg(&dir.0)
             .env_clear()
@@ -137,7 +139,7 @@ impl Runtime {
             let dir = PodDir(entry.map_err(file("read folder", &pods))?.path());
             match self.adopt_one(dir.clone()).await {
                 Ok(Found::Running(sandbox)) => adopted.sandboxes.push(sandbox),
-                Ok(Found::Lost(lost)) => adopted.lost.push(lost),
+                Ok(Found::Lost(lost)) => adopted.lost.push(*lost),
                 Ok(Found::Nothing) => {}
                 Err(error) => tracing::warn!(%error, folder = %dir.0.display(), "can't adopt a pod"),
             }
@@ -172,7 +174,7 @@ impl Runtime {
         let statuses = read_json::<Vec<ContainerStatus>>(&dir.state())?.unwrap_or_default();
         let statuses = statuses.into_iter().map(cleanup::presume_dead).collect();
         cleanup::run(boot.spec.clone(), dir, boot.cgroup_parent).await?;
-        Ok(Found::Lost(Lost { spec: boot.spec, statuses }))
+        Ok(Found::Lost(Box::new(Lost { spec: boot.spec, statuses })))
     }
 
     /// `None`: nobody listens.
@@ -196,7 +198,7 @@ impl Runtime {
 
 enum Found {
     Running(Sandbox),
-    Lost(Lost),
+    Lost(Box<Lost>),
     Nothing,
 }
 

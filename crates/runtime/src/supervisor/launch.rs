@@ -87,8 +87,8 @@ impl From<Setup> for OwnedFd {
 }
 
 fn outcome(received: &[u8]) -> Outcome {
-    let reports = received.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok());
-    match reports.last() {
+    let mut reports = received.rsplit(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok());
+    match reports.next() {
         Some(Report::Becoming(identity)) => Outcome::Became(identity),
         Some(Report::Failed(fault)) => Outcome::Failed(fault),
         None => Outcome::Died,

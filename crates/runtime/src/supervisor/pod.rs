@@ -306,7 +306,12 @@ impl Pod {
         let Some(exec) = self.execs.remove(&id) else { return };
         self.poller.remove(exec.output());
         let caller = exec.caller;
-        let reply = exec.end(how, &mut self.buffer).map_or_else(Reply::Failed, Reply::Exec);
+        let reply = match exec.end(how, &mut self.buffer) {
+            Ok(result) => Reply::Exec(result),
+            // The container has ended under it.
+            Err(Fault::Step { reason: Reason(nix::libc::ESRCH), .. }) => Reply::NotRunning,
+            Err(fault) => Reply::Failed(fault),
+        };
         self.clients.reply(caller, reply, &self.poller);
     }
 

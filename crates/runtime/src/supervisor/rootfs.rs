@@ -105,7 +105,7 @@ fn attach_volume(volume: &Mount, detached: OwnedFd) -> Result<(), Fault> {
     let failed = |error: io::Error| mount_fault(volume, error);
     let is_folder = File::from(detached.try_clone().map_err(failed)?).metadata().map_err(failed)?.is_dir();
     let target = Path::new("/").join(&volume.target);
-    if is_folder { make_folder(&target) } else { make_file(&target, 0) }.map_err(failed)?;
+    if is_folder { make_folder(&target) } else { make_file(&target) }.map_err(failed)?;
     let opened = mount::open_target(&target).map_err(failed)?;
     if kernel_owns(&opened).map_err(failed)? {
         return Err(Fault::MountTarget { target: volume.target.display().to_string() });
@@ -128,23 +128,26 @@ fn mount_fault(volume: &Mount, error: io::Error) -> Fault {
     }
 }
 
+/// Images hold links to places that only a running system has (`/etc/resolv.conf` is one): what is missing is made where
+/// the link points, within the container.
 fn make_folder(path: &Path) -> io::Result<()> {
-    if path.is_dir() { Ok(()) } else { fs::create_dir_all(path) }
+    make(path, 0, &|path| fs::create_dir(path))
 }
 
-/// Images hold links to files that only a running system has (`/etc/resolv.conf` is one): the file is made where the
-/// link points, within the container.
-fn make_file(path: &Path, links: u32) -> io::Result<()> {
+fn make_file(path: &Path) -> io::Result<()> {
+    make(path, 0, &|path| OpenOptions::new().create(true).append(true).open(path).map(drop))
+}
+
+fn make(path: &Path, links: u32, create: &dyn Fn(&Path) -> io::Result<()>) -> io::Result<()> {
     if path.exists() {
         return Ok(());
     }
-    if let Some(parent) = path.parent() {
-        make_folder(parent)?;
-    }
+    let parent = path.parent().unwrap_or(Path::new("/"));
+    make(parent, links, &|path| fs::create_dir(path))?;
     match fs::read_link(path) {
         Ok(_) if links > 20 => Err(io::Error::from_raw_os_error(nix::libc::ELOOP)),
-        Ok(link) => make_file(&path.parent().unwrap_or(Path::new("/")).join(link), links + 1),
-        Err(_) => OpenOptions::new().create(true).append(true).open(path).map(drop),
+        Ok(link) => make(&parent.join(link), links + 1, create),
+        Err(_) => create(path),
     }
 }
 

@@ -132,7 +132,9 @@ pub(crate) async fn an_exec_has_a_deadline() {
     assert_eq!((result.exit_code, result.output.as_str()), (137, "begun\n"));
     assert_eq!(exec(&sandbox, "main", "ps | grep -c '[s]leep 1000'").await.output, "1\n", "only the container's own");
     // A command ends with its container.
-    let (waited, _) = tokio::join!(sandbox.exec("main", ExecSpec::new(["sleep", "1000"])), async {
+    let begun = ExecSpec::new(["sh", "-c", "echo > /begun; sleep 1000"]);
+    let (waited, ()) = tokio::join!(sandbox.exec("main", begun), async {
+        while exec(&sandbox, "main", "ls /begun").await.exit_code != 0 {}
         sandbox.kill("main", 9).await.unwrap();
     });
     assert_eq!(waited.unwrap().exit_code, 137);

@@ -35,7 +35,7 @@ const TESTS: &[Test] = tests![
     adoption::it_works_in_other_namespaces,
     confinement::capabilities_are_those_asked_for,
     confinement::devices_cannot_be_made_usable,
-    confinement::no_descriptor_and_no_privilege_leaks,
+    confinement::no_descriptor_leaks,
     confinement::paths_are_masked_and_protected,
     confinement::privileged_has_everything,
     confinement::the_filter_refuses_administration,

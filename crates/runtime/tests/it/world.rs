@@ -115,6 +115,26 @@ impl World {
     }
 }
 
+/// What a failed test leaves is cleaned up too.
+impl Drop for World {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            return;
+        }
+        let node = self.runtime.clone();
+        let cleaner = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                for sandbox in node.adopt().await.unwrap().sandboxes {
+                    sandbox.remove().await.unwrap();
+                }
+            });
+            node.release().unwrap();
+        });
+        cleaner.join().ok();
+    }
+}
+
 pub(crate) fn config(dir: &Path, parent: &str) -> Config {
     let program = std::env::current_exe().unwrap();
     Config {

@@ -78,7 +78,7 @@ impl Sources {
     fn attach_devices(&self) -> io::Result<()> {
         for (name, device) in &self.devices {
             let path = under("/dev", name);
-            make_file(&path, 0)?;
+            make_file(&path)?;
             mount::attach(device.as_fd(), mount::open_target(&path)?.as_fd())?;
         }
         LINKS.iter().try_for_each(|(target, link)| symlink(target, link))
