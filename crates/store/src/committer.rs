@@ -60,10 +60,15 @@ pub(crate) struct Failure {
     pause: Duration,
 }
 
+/// Transactions to be committed, and where to answer.
+type Request = (Vec<Vec<Op>>, oneshot::Sender<Vec<Outcome>>);
+/// What transactions ended in, and where to say so.
+type Answer = (Vec<Outcome>, oneshot::Sender<Vec<Outcome>>);
+
 /// What came out of the queue together.
 #[derive(Default)]
 struct Group {
-    jobs: Vec<(Vec<Vec<Op>>, oneshot::Sender<Vec<Outcome>>)>,
+    jobs: Vec<Request>,
     close: Option<oneshot::Sender<Result<(), BackendError>>>,
 }
 
@@ -116,7 +121,7 @@ impl Committer {
         Some(group)
     }
 
-    fn work(&mut self, jobs: Vec<(Vec<Vec<Op>>, oneshot::Sender<Vec<Outcome>>)>) {
+    fn work(&mut self, jobs: Vec<Request>) {
         if jobs.is_empty() {
             return;
         }
@@ -142,7 +147,7 @@ impl Committer {
     }
 
     /// Makes what was kept visible and answers.
-    fn publish(&mut self, plan: Plan, outcomes: Vec<(Vec<Outcome>, oneshot::Sender<Vec<Outcome>>)>) {
+    fn publish(&mut self, plan: Plan, outcomes: Vec<Answer>) {
         let now = Instant::now();
         self.state = plan.state;
         self.head = plan.batch.head;
@@ -160,7 +165,7 @@ impl Committer {
     }
 
     /// Answers that nothing was done, and refuses writes from now on.
-    fn fail(&mut self, error: BackendError, outcomes: Vec<(Vec<Outcome>, oneshot::Sender<Vec<Outcome>>)>) {
+    fn fail(&mut self, error: BackendError, outcomes: Vec<Answer>) {
         tracing::error!(%error, "a write could not be made durable; the store refuses writes until its storage works again");
         let cause = Arc::new(error);
         self.shared.set_failure(Some(Arc::clone(&cause)));

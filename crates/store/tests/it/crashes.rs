@@ -13,7 +13,7 @@ use crate::run;
 
 const ROUNDS: u64 = 50;
 /// After how many acknowledgements a crash comes, at most.
-const MOMENTS: u64 = 400;
+const MOMENTS: u64 = 300;
 
 /// Lets the process work for a random while, crashes it by `crash`, lets `recover` make the folder readable again, and
 /// checks it.
