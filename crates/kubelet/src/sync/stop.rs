@@ -1,0 +1,137 @@
+//! Ends one container: preStop hook, stop signal, and when its time is over, SIGKILL.
+
+use std::{sync::Arc, time::Duration};
+
+use k8s_openapi::api::core::v1::Pod;
+use nix::sys::signal::Signal;
+use skiff_runtime::Sandbox;
+use tokio::{sync::watch, time::Instant};
+
+use super::{hooks, shared::Shared};
+use crate::pod;
+
+/// What a container has at least to end, after its preStop hook.
+const LEAST: Duration = Duration::from_secs(2);
+
+/// What ending a container needs.
+pub(crate) struct Stop {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) pod: Arc<Pod>,
+    pub(crate) name: String,
+    pub(crate) sandbox: Sandbox,
+    pub(crate) address: String,
+    pub(crate) signal: Option<String>,
+    /// When its time is over; may become earlier on the way.
+    pub(crate) deadline: watch::Receiver<Instant>,
+    /// What the event says.
+    pub(crate) message: String,
+}
+
+impl Stop {
+    /// Does it; returns when the container has ended.
+    pub(crate) async fn run(mut self) {
+        self.shared.container_normal(&self.pod, &self.name, "Killing", self.message.clone());
+        self.pre_stop().await;
+        let floor = Instant::now() + LEAST;
+        let signal = number(self.signal.as_deref().unwrap_or("SIGTERM"));
+        let in_time = *self.deadline.borrow() > Instant::now() || self.allowed_floor();
+        if in_time && self.sandbox.kill(&self.name, signal).await.is_ok() {
+            let until = (*self.deadline.borrow()).max(if self.allowed_floor() { floor } else { Instant::now() });
+            if self.ended_by(until).await {
+                return;
+            }
+        }
+        // It may have ended meanwhile.
+        let _ = self.sandbox.kill(&self.name, Signal::SIGKILL as i32).await;
+        let _ = self.sandbox.wait(&self.name).await;
+    }
+
+    /// A grace period of zero means at once; any other leaves time for an end of its own.
+    fn allowed_floor(&self) -> bool {
+        pod::spec(&self.pod).termination_grace_period_seconds != Some(0)
+            && self.pod.metadata.deletion_grace_period_seconds != Some(0)
+    }
+
+    async fn pre_stop(&mut self) {
+        let Some(container) = pod::container(&self.pod, &self.name) else { return };
+        let Some(hook) = container.lifecycle.as_ref().and_then(|lifecycle| lifecycle.pre_stop.as_ref()) else { return };
+        let mut deadline = self.deadline.clone();
+        let hook = hooks::run(&self.sandbox, container, &self.address, hook);
+        let failure = tokio::select! {
+            result = hook => result.err().map(|error| error.to_string()),
+            () = passed(&mut deadline) => Some("the grace period is over".to_owned()),
+            _ = self.sandbox.wait(&self.name) => None,
+        };
+        if let Some(failure) = failure {
+            let message = format!("PreStopHook failed: {failure}");
+            self.shared.container_warning(&self.pod, &self.name, "FailedPreStopHook", message);
+        }
+    }
+
+    /// Whether the container ends before `until`, or the deadline if that becomes earlier.
+    async fn ended_by(&mut self, until: Instant) -> bool {
+        let mut deadline = self.deadline.clone();
+        let sooner = async {
+            loop {
+                if deadline.changed().await.is_err() {
+                    std::future::pending::<()>().await;
+                }
+                if *deadline.borrow() < until {
+                    return passed(&mut deadline).await;
+                }
+            }
+        };
+        tokio::select! {
+            _ = self.sandbox.wait(&self.name) => true,
+            () = tokio::time::sleep_until(until) => false,
+            () = sooner => false,
+        }
+    }
+}
+
+/// Waits until the deadline, wherever it moves.
+async fn passed(deadline: &mut watch::Receiver<Instant>) {
+    loop {
+        let until = *deadline.borrow_and_update();
+        tokio::select! {
+            () = tokio::time::sleep_until(until) => return,
+            changed = deadline.changed() => if changed.is_err() {
+                return tokio::time::sleep_until(until).await;
+            },
+        }
+    }
+}
+
+/// A signal's number from how an image or a pod writes it: `SIGTERM`, `TERM`, `15`, `SIGRTMIN+3`.
+pub(crate) fn number(text: &str) -> i32 {
+    const RTMIN: i32 = 34;
+    let upper = text.trim().to_uppercase();
+    if let Ok(number) = upper.parse() {
+        return number;
+    }
+    let name = upper.strip_prefix("SIG").unwrap_or(&upper);
+    if let Some(offset) = name.strip_prefix("RTMIN") {
+        return RTMIN + offset.trim_start_matches('+').parse::<i32>().unwrap_or(0);
+    }
+    format!("SIG{name}").parse::<Signal>().map_or(Signal::SIGTERM as i32, |signal| signal as i32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn signals_are_read_in_every_spelling() {
+        for (text, wanted) in [
+            ("SIGTERM", 15),
+            ("TERM", 15),
+            ("sigquit", 3),
+            ("9", 9),
+            ("SIGRTMIN+3", 37),
+            ("SIGRTMIN", 34),
+            ("WHAT", 15),
+        ] {
+            assert_eq!(number(text), wanted, "{text}");
+        }
+    }
+}

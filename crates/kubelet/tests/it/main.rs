@@ -1,0 +1,2 @@
+//! The node agent as a whole.
+#![allow(clippy::unwrap_used)]
