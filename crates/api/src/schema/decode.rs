@@ -4,6 +4,7 @@
 //! Values come out in their normal form, as if they had gone through Kubernetes's own types: nulls
 //! are left out, quantities and times are canonical.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::fmt;
@@ -62,13 +63,13 @@ struct Found {
     /// The fields above the reader, for wrong types: without indexes and map keys.
     fields: Vec<&'static str>,
     /// The type that holds the innermost of them.
-    holder: String,
+    holder: &'static str,
     strict: Vec<String>,
     error: Option<String>,
 }
 
 enum Step {
-    Key(String),
+    Key(Cow<'static, str>),
     Index(usize),
 }
 
@@ -342,9 +343,9 @@ impl Seed<'_> {
             }
             let holder = {
                 let mut found = self.state.0.borrow_mut();
-                found.path.push(Step::Key(key));
+                found.path.push(Step::Key(Cow::Borrowed(field.name)));
                 found.fields.push(field.name);
-                std::mem::replace(&mut found.holder, of.base().to_owned())
+                std::mem::replace(&mut found.holder, of.base())
             };
             let value = entries.next_value_seed(Seed { state: self.state, of: Target::Of(&field.of) })?;
             let mut found = self.state.0.borrow_mut();
@@ -366,7 +367,7 @@ impl Seed<'_> {
             if !any && map.contains_key(&key) {
                 self.state.0.borrow_mut().strict("duplicate", &key);
             }
-            self.state.0.borrow_mut().path.push(Step::Key(key.clone()));
+            self.state.0.borrow_mut().path.push(Step::Key(Cow::Owned(key.clone())));
             let seed = || Seed { state: self.state, of };
             let value = entries.next_value_seed(seed())?;
             self.state.0.borrow_mut().path.pop();
