@@ -84,6 +84,33 @@ struct Extension {
     sparse: bool,
 }
 
+/// A header's number: octal digits, or binary when the first bit is set. Blank means zero, as writers leave out what
+/// they do not know.
+fn field(bytes: &[u8]) -> io::Result<u64> {
+    if bytes.first().is_some_and(|byte| byte & 0x80 != 0) {
+        let (high, low) = bytes.split_at(bytes.len().saturating_sub(8));
+        // A negative number or one over 64 bits; a time before 1970 is cut to the lower bits, which is itself.
+        let negative = bytes[0] == 0xff;
+        if high.iter().skip(1).any(|byte| *byte != if negative { 0xff } else { 0 }) {
+            return Err(damaged("a number in a header is out of range"));
+        }
+        let masked = low.iter().enumerate().map(|(i, b)| if high.is_empty() && i == 0 { b & 0x7f } else { *b });
+        return Ok(masked.fold(0, |number, byte| number << 8 | u64::from(byte)));
+    }
+    let digits = bytes.split(|byte| *byte == 0).next().unwrap_or_default().trim_ascii();
+    digits
+        .iter()
+        .try_fold(0_u64, |number, digit| match digit {
+            b'0'..=b'7' => number.checked_mul(8)?.checked_add(u64::from(digit - b'0')),
+            _ => None,
+        })
+        .ok_or_else(|| damaged("a number in a header is malformed: not a tar archive, or damaged"))
+}
+
+fn small(bytes: &[u8]) -> io::Result<u32> {
+    u32::try_from(field(bytes)?).map_err(|_| damaged("a number in a header is out of range"))
+}
+
 fn damaged(why: &'static str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, why)
 }
@@ -99,7 +126,7 @@ impl<R: Skip> Tape<R> {
         loop {
             self.pass()?;
             let Some(header) = self.header()? else { return Ok(None) };
-            let size = header.entry_size()?;
+            let size = field(&header.as_old().size)?;
             match header.entry_type().as_byte() {
                 b'L' => extension.name = Some(until_nul(self.record(size)?)),
                 b'K' => extension.target = Some(until_nul(self.record(size)?)),
@@ -155,7 +182,7 @@ impl<R: Skip> Tape<R> {
         }
         let sum: u32 =
             bytes.iter().enumerate().map(|(i, b)| if (148..156).contains(&i) { 32 } else { u32::from(*b) }).sum();
-        if header.cksum()? != sum {
+        if field(&header.as_old().cksum)? != u64::from(sum) {
             return Err(damaged("a header's checksum is wrong: not a tar archive, or damaged"));
         }
         Ok(Some(header))
@@ -186,8 +213,12 @@ impl<R: Skip> Tape<R> {
         let target = || {
             extension.target.clone().or_else(|| header.link_name_bytes().map(|t| t.into_owned())).unwrap_or_default()
         };
+        let old = header.as_old();
         let device = || -> io::Result<(u32, u32)> {
-            Ok((header.device_major()?.unwrap_or(0), header.device_minor()?.unwrap_or(0)))
+            let ustar = header.as_ustar().map(|header| (&header.dev_major, &header.dev_minor));
+            let gnu = header.as_gnu().map(|header| (&header.dev_major, &header.dev_minor));
+            let Some((major, minor)) = ustar.or(gnu) else { return Ok((0, 0)) };
+            Ok((small(major)?, small(minor)?))
         };
         let size = extension.size.unwrap_or(size);
         let kind = match header.entry_type().as_byte() {
@@ -203,18 +234,16 @@ impl<R: Skip> Tape<R> {
             b'S' => Kind::Other("sparse file".to_owned()),
             other => Kind::Other(char::from(other).to_string()),
         };
-        // Only files have content; some writers give links the size of what they point to.
-        self.start(if matches!(kind, Kind::File { .. } | Kind::Other(_)) { size } else { 0 });
-        let id = |id: io::Result<u64>| -> io::Result<u32> {
-            u32::try_from(id?).map_err(|_| damaged("a user or group id is out of range"))
-        };
+        // Links have none, though some writers give them the size of what they point to.
+        let regular = matches!(header.entry_type().as_byte(), b'0' | b'7' | 0);
+        self.start(if regular || matches!(kind, Kind::Other(_)) { size } else { 0 });
         Ok(Item {
             name,
             kind,
-            mode: header.mode()? & 0o7777,
-            uid: extension.uid.map_or_else(|| id(header.uid()), Ok)?,
-            gid: extension.gid.map_or_else(|| id(header.gid()), Ok)?,
-            mtime: extension.mtime.map_or_else(|| Ok((header.mtime()?.cast_signed(), 0)), io::Result::Ok)?,
+            mode: small(&old.mode)? & 0o7777,
+            uid: extension.uid.map_or_else(|| small(&old.uid), Ok)?,
+            gid: extension.gid.map_or_else(|| small(&old.gid), Ok)?,
+            mtime: extension.mtime.map_or_else(|| Ok((field(&old.mtime)?.cast_signed(), 0)), io::Result::Ok)?,
             xattrs: extension.xattrs,
             offset: self.position,
         })

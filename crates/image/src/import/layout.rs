@@ -4,7 +4,7 @@ use super::bundle::{Bundle, blob_name};
 use super::{Candidate, Documents};
 use crate::document::{self, Descriptor, Document, ImageIndex, Manifest};
 use crate::error::{ContentError, ImportError};
-use crate::{Config, Digest, Reference};
+use crate::{Config, Reference};
 
 /// Where builders write the whole name, in order of trust.
 const NAME_ANNOTATIONS: [&str; 2] = ["io.containerd.image.name", "org.opencontainers.image.ref.name"];

@@ -2,11 +2,10 @@
 
 use std::error::Error;
 use std::io::Write;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use futures::StreamExt;
 use oci_client::client::{ClientConfig, ClientProtocol};
-use oci_client::errors::{OciDistributionError, OciErrorCode};
+use oci_client::errors::{DigestError, OciDistributionError, OciErrorCode};
 use oci_client::secrets::RegistryAuth;
 use oci_client::{Client, RegistryOperation};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
@@ -27,18 +26,15 @@ impl Registry {
     pub(super) fn new(reference: &Reference, auth: &Auth, config: &Config) -> Result<Self, PullFault> {
         // A second installation only says that there is one already.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let settings = || ClientConfig {
+        let settings = ClientConfig {
             protocol: ClientProtocol::HttpsExcept(config.plain_http.clone()),
             connect_timeout: Some(config.connect_timeout),
             read_timeout: Some(config.stall_timeout),
             user_agent: concat!("skiff/", env!("CARGO_PKG_VERSION")),
             ..ClientConfig::default()
         };
-        let tls = |detail| PullFault::Tls { reference: Box::new(reference.clone()), detail };
-        // On a host without any root certificate the client panics where it makes its defaults.
-        let client = catch_unwind(AssertUnwindSafe(|| Client::try_from(settings())))
-            .map_err(|_| tls("it has no certificates".to_owned()))?
-            .map_err(|error| tls(causes(&error)))?;
+        let client = Client::try_from(settings)
+            .map_err(|error| PullFault::Tls { reference: Box::new(reference.clone()), detail: causes(&error) })?;
         let auth = match auth.clone() {
             Auth::Anonymous => RegistryAuth::Anonymous,
             Auth::Basic { username, password } => RegistryAuth::Basic(username, password),
@@ -77,6 +73,8 @@ impl Registry {
         while let Some(part) = stream.next().await {
             let part = match part {
                 Ok(part) => part,
+                // Digests are checked below as well, and there the size is looked at first.
+                Err(error) if error.get_ref().is_some_and(|inner| inner.is::<DigestError>()) => break,
                 Err(error) => {
                     broken = Some(causes(&error));
                     break;
@@ -93,8 +91,9 @@ impl Registry {
         out.flush().await.map_err(|error| failed(error.to_string()))?;
         let (_, found, bytes) = seen.finish();
         match broken {
-            // The client checks digests too, but its error does not say what it is about.
-            _ if bytes == size && found != digest => Err(ContentError::Digest { what, expected: digest, found }.into()),
+            None if bytes == size && found != digest => {
+                Err(ContentError::Digest { what, expected: digest, found }.into())
+            }
             Some(detail) => Err(failed(detail)),
             None if bytes != size => Err(ContentError::Size { what, digest, expected: size, found: bytes }.into()),
             None => Ok(()),
@@ -115,13 +114,12 @@ impl Registry {
             Answer::NotFound => PullFault::NotFound(reference),
             Answer::Denied(detail) => PullFault::Denied { reference, detail },
             Answer::Other => match error {
-                OciDistributionError::DigestError(oci_client::errors::DigestError::VerificationError {
-                    expected,
-                    actual,
-                }) => match (expected.parse(), actual.parse()) {
-                    (Ok(expected), Ok(found)) => ContentError::Digest { what: "manifest", expected, found }.into(),
-                    _ => PullFault::Unreachable { reference, detail: format!("digest {actual}, not {expected}") },
-                },
+                OciDistributionError::DigestError(DigestError::VerificationError { expected, actual }) => {
+                    match (expected.parse(), actual.parse()) {
+                        (Ok(expected), Ok(found)) => ContentError::Digest { what: "manifest", expected, found }.into(),
+                        _ => PullFault::Unreachable { reference, detail: format!("digest {actual}, not {expected}") },
+                    }
+                }
                 error => PullFault::Unreachable { reference, detail: causes(&error) },
             },
         }

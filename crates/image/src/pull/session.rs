@@ -51,6 +51,7 @@ async fn pull_with(
         listeners: Arc::clone(listeners),
         documents: Vec::new(),
     };
+    // Layers that were unpacked before something went wrong stay: the next try begins with them.
     let outcome = session.run().await;
     drop(activity);
     let held = Arc::clone(store);

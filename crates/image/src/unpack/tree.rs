@@ -122,13 +122,9 @@ impl Tree {
         }
         let fd = match self.beneath(&path) {
             Ok(fd) => Rc::new(fd),
-            Err(Errno::ENOENT) => self.implied(folder, entry)?,
+            Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP) => self.implied(folder, entry)?,
             // A link on the way leads to an absolute place, or out.
-            Err(Errno::EXDEV) => {
-                let real = resolve::within(&*self.root, &path).map_err(|fault| fault.of(entry))?;
-                self.folder_at(&Name::parse(&real)?, entry)?
-            }
-            Err(Errno::ENOTDIR | Errno::ELOOP) => return Err(not_folder(folder, entry)),
+            Err(Errno::EXDEV) => self.through_links(folder, entry)?,
             Err(errno) => return Err(entry.refused("open its folder")(errno)),
         };
         if self.open.len() >= OPEN_FOLDERS {
@@ -148,18 +144,41 @@ impl Tree {
     fn implied(&mut self, folder: &Name<'_>, entry: &Name<'_>) -> Result<Rc<OwnedFd>, LayerFault> {
         let parent = self.folder_at(&folder.parent(), entry)?;
         let last = OsStr::from_bytes(folder.last());
-        match stat::mkdirat(&*parent, last, Mode::from_bits_truncate(0o755)) {
-            Ok(()) => {}
-            Err(Errno::EEXIST) => return Err(not_folder(folder, entry)),
+        let make = || stat::mkdirat(&*parent, last, Mode::from_bits_truncate(0o755));
+        let renewed = match make() {
+            Ok(()) => false,
+            // A link to what is not there yet, or a whiteout that this folder comes after.
+            Err(Errno::EEXIST) => {
+                let there = stat::fstatat(&*parent, last, AtFlags::AT_SYMLINK_NOFOLLOW);
+                if !is_whiteout(&there.map_err(entry.refused("look at its folder"))?) {
+                    return self.through_links(folder, entry);
+                }
+                self.clear(folder, &parent, last)?;
+                make().map_err(entry.refused("make its folder"))?;
+                true
+            }
             Err(errno) => return Err(entry.refused("make its folder")(errno)),
-        }
+        };
         let fd = openat(&*parent, last, FOLDER | OFlag::O_NOFOLLOW, Mode::empty());
         let fd = fd.map_err(entry.refused("open its folder"))?;
         let (mode, uid, gid) = self.hidden(&folder.bytes()).unwrap_or((0o755, 0, 0));
         unistd::fchown(&fd, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))
             .map_err(entry.refused("own its folder"))?;
         stat::fchmod(&fd, Mode::from_bits_truncate(mode)).map_err(entry.refused("set its folder's mode"))?;
+        if renewed {
+            mark_opaque(&fd, folder)?;
+        }
         Ok(Rc::new(fd))
+    }
+
+    /// The folder that links lead to, as long as they stay in the layer.
+    fn through_links(&mut self, folder: &Name<'_>, entry: &Name<'_>) -> Result<Rc<OwnedFd>, LayerFault> {
+        let path = folder.bytes();
+        let real = resolve::within(&*self.root, &path).map_err(|fault| fault.of(entry))?;
+        if real == path {
+            return Err(not_folder(folder, entry));
+        }
+        self.folder_at(&Name::parse(&real)?, entry)
     }
 
     /// Mode, user and group of the folder of that name in the layers below.
@@ -345,7 +364,7 @@ impl Tree {
     /// Hides all that the layers below have in a folder.
     pub(super) fn opaque(&mut self, folder: &Name<'_>) -> Result<(), LayerFault> {
         let fd = self.folder_at(folder, folder)?;
-        xattr::set(&*fd, OsStr::new("trusted.overlay.opaque"), b"y").map_err(folder.failed("make it opaque"))
+        mark_opaque(&fd, folder)
     }
 
     /// Removes what has this name, so that something else can.
@@ -389,6 +408,10 @@ fn is_kind(stat: &FileStat, kind: SFlag) -> bool {
 
 fn is_whiteout(stat: &FileStat) -> bool {
     is_kind(stat, SFlag::S_IFCHR) && stat.st_rdev == 0
+}
+
+fn mark_opaque(fd: &OwnedFd, folder: &Name<'_>) -> Result<(), LayerFault> {
+    xattr::set(fd, OsStr::new("trusted.overlay.opaque"), b"y").map_err(folder.failed("make it opaque"))
 }
 
 fn not_folder(folder: &Name<'_>, entry: &Name<'_>) -> LayerFault {
