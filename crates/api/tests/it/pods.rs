@@ -170,6 +170,20 @@ fn bad_containers_are_refused() {
             json!({"env": [{"name": "A", "valueFrom": {"fieldRef": {"fieldPath": "spec.foo"}}}]}),
             "spec.containers[0].env[0].valueFrom.fieldRef.fieldPath: Unsupported value: \"spec.foo\": supported",
         ),
+    ];
+    refused(&table);
+}
+
+fn refused(table: &[(Value, &str)]) {
+    for (container, message) in table {
+        let found = problems("Pod", &with_container(container.clone()));
+        assert!(found.iter().any(|p| p.starts_with(message)), "{container}: {found:#?}");
+    }
+}
+
+#[test]
+fn bad_mounts_resources_and_probes_are_refused() {
+    let table = [
         (
             json!({"volumeMounts": [{"name": "v", "mountPath": "/v"}]}),
             "spec.containers[0].volumeMounts[0].name: Not found: \"v\"",
@@ -205,10 +219,7 @@ fn bad_containers_are_refused() {
             "spec.containers[0].securityContext.runAsUser: Invalid value: -1: must be between 0 and 2147483647",
         ),
     ];
-    for (container, message) in table {
-        let found = problems("Pod", &with_container(container.clone()));
-        assert!(found.iter().any(|p| p.starts_with(message)), "{container}: {found:#?}");
-    }
+    refused(&table);
 }
 
 #[test]

@@ -102,6 +102,10 @@ fn bad_services_are_refused() {
         let found = problems("Service", &service(spec.clone()));
         assert!(found.iter().any(|p| p.starts_with(message)), "{spec}: {found:#?}");
     }
+}
+
+#[test]
+fn a_service_is_called_as_a_dns_label() {
     let mut named = service(json!({"ports": [{"port": 80}]}));
     named["metadata"]["name"] = json!("1web");
     let found = problems("Service", &named);
