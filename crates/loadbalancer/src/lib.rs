@@ -27,6 +27,8 @@ mod relay;
 mod route;
 mod service;
 mod status;
+#[cfg(test)]
+mod tests;
 
 pub use error::Error;
 pub use holder::Holder;
@@ -123,4 +125,27 @@ pub async fn run(
 ) -> Result<(), Error> {
     Balancer::new(informers, config, report)?.run(stop).await;
     Ok(())
+}
+
+/// One relay without a cluster: for benches.
+#[doc(hidden)]
+pub mod fixed {
+    use std::{io, sync::Arc};
+
+    use tokio::net::TcpListener;
+
+    use super::{SocketAddr, relay, route};
+
+    /// Relays connections to `endpoints` for as long as the runtime lives; returns the address it listens on.
+    ///
+    /// # Errors
+    /// An address that is taken.
+    pub async fn relay(address: SocketAddr, endpoints: Vec<SocketAddr>) -> io::Result<SocketAddr> {
+        let listener = TcpListener::bind(address).await?;
+        let address = listener.local_addr()?;
+        let slot = route::Slot::default();
+        slot.set(route::Route { endpoints, ..route::Route::default() });
+        tokio::spawn(relay::tcp::listen(listener, Arc::new(slot), true, relay::Shared::new(1024)));
+        Ok(address)
+    }
 }

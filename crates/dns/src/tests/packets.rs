@@ -58,8 +58,7 @@ async fn handle(handler: &Handler, packet: Vec<u8>) -> Option<ResponseCode> {
     }
     let sent = Sent::default();
     handler.handle_request::<_, TokioTime>(&request, sent.clone()).await;
-    let code = *sent.0.lock().unwrap();
-    code
+    *sent.0.lock().unwrap()
 }
 
 fn runtime() -> tokio::runtime::Runtime {
