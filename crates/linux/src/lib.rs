@@ -8,10 +8,12 @@
 pub mod caps;
 pub mod cgroup;
 pub mod disk;
+pub mod conntrack;
 pub mod link;
 pub mod mount;
 pub mod netlink;
 pub mod netns;
+pub mod nft;
 pub mod process;
 pub mod seccomp;
 pub mod splice;

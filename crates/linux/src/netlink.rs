@@ -13,6 +13,7 @@ mod socket;
 mod wire;
 
 pub use error::{Error, errno_of};
+pub(crate) use socket::refusal;
 pub use socket::{Protocol, Socket};
 pub use wire::{
     ACK, APPEND, Attributes, CREATE, DUMP, EXCLUSIVE, Message, Messages, REPLACE, REQUEST, Writer, attributes,

@@ -93,6 +93,11 @@ impl Socket {
         self.sequence
     }
 
+    /// Takes note that the numbers before `next` are used up.
+    pub(crate) fn skip_to(&mut self, next: u32) {
+        self.sequence = next;
+    }
+
     /// Sends what was written.
     ///
     /// # Errors

@@ -65,6 +65,14 @@ impl Writer {
         self.bytes[start..start + 4].copy_from_slice(&length.to_ne_bytes());
     }
 
+    /// Adds flags to the message that starts at `start`.
+    pub(crate) fn set_flags(&mut self, start: usize, flags: u16) {
+        if let Some(field) = self.bytes.get_mut(start + 6..start + 8) {
+            let held = u16::from_ne_bytes([field[0], field[1]]);
+            field.copy_from_slice(&(held | flags).to_ne_bytes());
+        }
+    }
+
     /// Bytes as they are: a family header.
     pub fn raw(&mut self, bytes: &[u8]) {
         self.bytes.extend_from_slice(bytes);
