@@ -7,8 +7,8 @@
 
 pub mod caps;
 pub mod cgroup;
-pub mod disk;
 pub mod conntrack;
+pub mod disk;
 pub mod link;
 pub mod mount;
 pub mod netlink;
