@@ -1,0 +1,17 @@
+//! Output: tables as the server made them, JSON, YAML, names, templates.
+
+mod columns;
+mod format;
+mod table;
+
+pub(crate) use format::{Format, as_list, print_object};
+pub(crate) use table::{Layout, Table};
+
+use serde_json::Value;
+
+use crate::error::Error;
+
+/// An object as YAML.
+pub(crate) fn yaml(value: &Value) -> Result<String, Error> {
+    serde_saphyr::to_string(value).map_err(|error| Error::usage(format!("cannot be written as YAML: {error}")))
+}
