@@ -1,3 +1,11 @@
-//! What tests share: stand-ins for the world outside. Never part of a release.
+//! What tests of several crates share: a real API server in the test's own process, and builders for
+//! the objects that tests put into it. A dev-dependency only; it never ships.
+#![forbid(unsafe_code)]
 
-pub mod disk;
+mod build;
+mod cluster;
+
+pub use self::{
+    build::{endpoint_slice, node, pod, service},
+    cluster::{Cluster, ClusterError},
+};

@@ -4,6 +4,7 @@
 //! old addresses are given back only after the write that drops them. Both happen under the pools'
 //! locks, so that no order of requests makes two Services hold one address.
 
+mod carry;
 mod families;
 mod pool;
 mod service;
@@ -15,8 +16,8 @@ use std::net::Ipv4Addr;
 use ipnet::Ipv4Net;
 use thiserror::Error;
 
-use self::pool::Pool;
-pub(crate) use self::{pool::PoolError, service::Claims};
+use self::pool::{Pool, PoolError};
+pub(crate) use self::{carry::carry, service::Claims};
 
 /// Why a Service cannot have what it asks for.
 #[derive(Debug, Error, PartialEq, Eq)]
@@ -48,7 +49,6 @@ pub(crate) enum AllocationError {
 pub(crate) struct Allocator {
     addresses: Pool,
     ports: Pool,
-    cidr: Ipv4Net,
 }
 
 impl Allocator {
@@ -63,12 +63,7 @@ impl Allocator {
         let count = u32::from(ports.1.saturating_sub(ports.0)) + 1;
         let reserved = if count < 16 { 0 } else { (count / 32).clamp(16, 128) };
         let ports = Pool::new(u32::from(ports.0), count, reserved, format!("{}-{}", ports.0, ports.1));
-        Self { addresses, ports, cidr }
-    }
-
-    /// The range of Service addresses.
-    pub(crate) fn cidr(&self) -> Ipv4Net {
-        self.cidr
+        Self { addresses, ports }
     }
 }
 

@@ -28,6 +28,18 @@ pub(crate) struct Rule {
 }
 
 impl Rule {
+    /// Everything that can be done with objects.
+    pub(crate) fn everything() -> Self {
+        let all = || vec!["*".to_owned()];
+        Self { api_groups: all(), resources: all(), verbs: all(), ..Self::default() }
+    }
+
+    /// Every path that is about no object.
+    pub(crate) fn every_path() -> Self {
+        let all = || vec!["*".to_owned()];
+        Self { non_resource_urls: all(), verbs: all(), ..Self::default() }
+    }
+
     fn allows(&self, wanted: &Attributes<'_>) -> bool {
         let has = |list: &[String], value: &str| list.iter().any(|own| own == "*" || own == value);
         if !has(&self.verbs, wanted.verb) {

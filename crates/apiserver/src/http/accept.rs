@@ -1,6 +1,11 @@
 //! Which form of answer a client accepts: plain objects, a `Table`, or metadata only; JSON or YAML.
 
-use http::{HeaderMap, header::ACCEPT};
+use http::{
+    HeaderMap,
+    header::{ACCEPT, USER_AGENT},
+};
+
+use super::query::Query;
 
 /// How the answer is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -62,6 +67,14 @@ pub(crate) fn negotiate(headers: &HeaderMap) -> Option<Accepted> {
     }
     offers.sort_by_key(|(quality, _)| std::cmp::Reverse(*quality));
     offers.iter().filter(|(quality, _)| *quality > 0).find_map(|(_, offer)| understand(offer))
+}
+
+/// Whether the answer is to be laid out for people: as they say, or if they use curl or wget.
+pub(crate) fn pretty(query: &Query, headers: &HeaderMap) -> bool {
+    query.optional_flag("pretty").unwrap_or_else(|| {
+        let agent = headers.get(USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        agent.starts_with("curl/") || agent.starts_with("Wget/")
+    })
 }
 
 /// The `q` of an offer, in thousandths.

@@ -1,5 +1,7 @@
 //! What a request is about, read from its method and path alone.
 
+use std::sync::Arc;
+
 use http::Method;
 
 /// A path below `/api/<version>` or `/apis/<group>/<version>`, taken apart.
@@ -19,7 +21,7 @@ pub(crate) struct Target {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Info {
     /// About objects.
-    Resource(Target),
+    Resource(Arc<Target>),
     /// Anything else, such as `/version`.
     Other,
 }
@@ -38,7 +40,7 @@ pub(crate) fn parse(path: &str) -> Option<Info> {
     };
     let (Some(group), Some(version)) = (group, version) else { return Some(Info::Other) };
     let rest: Vec<String> = parts.collect();
-    Some(resource(group, version, &rest).map_or(Info::Other, Info::Resource))
+    Some(resource(group, version, &rest).map_or(Info::Other, |target| Info::Resource(Arc::new(target))))
 }
 
 fn resource(group: String, version: String, rest: &[String]) -> Option<Target> {
@@ -115,7 +117,7 @@ pub(crate) fn percent_decode(text: &str) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn target(path: &str) -> Target {
+    fn target(path: &str) -> Arc<Target> {
         match parse(path).unwrap() {
             Info::Resource(target) => target,
             Info::Other => panic!("{path} is about no resource"),

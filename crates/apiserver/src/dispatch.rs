@@ -1,0 +1,56 @@
+//! Where a request goes once it may: to the objects, the documents, or the health checks.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::{Request, State as Extract},
+    response::Response,
+};
+use http::Method;
+use skiff_api::status::Status;
+
+use crate::{
+    health,
+    http::{
+        accept::negotiate,
+        info::Info,
+        respond::{self, Answer},
+    },
+    layers::Intent,
+    resource::{self, Call, not_acceptable},
+    state::State,
+    user::User,
+};
+
+/// Handles every request.
+pub(crate) async fn handle(Extract(state): Extract<Arc<State>>, request: Request) -> Response {
+    match answer(state, request).await {
+        Ok(response) => response,
+        Err(status) => respond::status(&status),
+    }
+}
+
+async fn answer(state: Arc<State>, request: Request) -> Answer {
+    let (mut parts, body) = request.into_parts();
+    let intent = parts.extensions.remove::<Arc<Intent>>().ok_or_else(Status::no_such_path)?;
+    let path = parts.uri.path();
+    if intent.info == Info::Other
+        && let Some(response) = health::answer(&state, path, &intent.query)
+    {
+        return Ok(response);
+    }
+    let accepted = negotiate(&parts.headers).ok_or_else(not_acceptable)?;
+    if matches!(intent.info, Info::Resource(_)) {
+        let user = parts.extensions.remove::<Arc<User>>().unwrap_or_else(User::anonymous);
+        let call = Call::new(state, user, intent, parts.headers, accepted)?;
+        return resource::handle(&call, body).await;
+    }
+    let document = state.documents.answer(path, &intent.query, &parts.headers, accepted, &state.config);
+    match document {
+        Some(_) if parts.method != Method::GET && parts.method != Method::HEAD => {
+            Err(Status::method_not_allowed_here())
+        }
+        Some(answer) => answer,
+        None => Err(Status::no_such_path()),
+    }
+}

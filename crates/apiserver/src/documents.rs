@@ -1,0 +1,165 @@
+//! The documents that never change while the server runs: versions, discovery and OpenAPI. Each is
+//! made when it is first asked for, and kept as bytes with its hash.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use axum::body::Body;
+use bytes::Bytes;
+use http::{
+    HeaderMap, HeaderValue, Response, StatusCode,
+    header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, VARY},
+};
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+use skiff_api::{discovery, openapi};
+
+use crate::{
+    config::Config,
+    http::{
+        accept::{Accepted, Encoding, Form, pretty},
+        query::Query,
+        respond::{self, Answer},
+    },
+};
+
+/// The version that the server says it is.
+pub(crate) const VERSION: &str = concat!("v1.36.0+skiff", env!("CARGO_PKG_VERSION"));
+
+#[derive(Clone)]
+struct Document {
+    bytes: Bytes,
+    etag: String,
+    media_type: &'static str,
+}
+
+/// The documents that were asked for so far.
+#[derive(Default)]
+pub(crate) struct Documents {
+    made: Mutex<HashMap<(String, bool), Arc<Document>>>,
+}
+
+impl Documents {
+    /// Answers a GET of a document; `None` if there is none at this path.
+    pub(crate) fn answer(
+        &self,
+        path: &str,
+        query: &Query,
+        headers: &HeaderMap,
+        accepted: Accepted,
+        config: &Config,
+    ) -> Option<Answer> {
+        let aggregated = accepted.form == Form::Discovery && matches!(path, "/api" | "/apis");
+        let document = self.find(path, aggregated, config)?;
+        if accepted.encoding == Encoding::Yaml || (pretty(query, headers) && !path.starts_with("/openapi")) {
+            return Some(respond::stored(StatusCode::OK, accepted.encoding, true, document.bytes.clone()));
+        }
+        Some(Ok(document.response(query, headers)))
+    }
+
+    fn find(&self, path: &str, aggregated: bool, config: &Config) -> Option<Arc<Document>> {
+        let key = (path.to_owned(), aggregated);
+        let made = |documents: &Self| documents.made.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
+        if let Some(document) = made(self) {
+            return Some(document);
+        }
+        let value = if aggregated { aggregated_value(path) } else { value(path, config)? };
+        let bytes = Bytes::from(value.to_string());
+        let hash: String = Sha256::digest(&bytes).iter().take(16).map(|byte| format!("{byte:02X}")).collect();
+        let media_type = if aggregated { discovery::AGGREGATED_CONTENT_TYPE } else { "application/json" };
+        let document = Arc::new(Document { bytes, etag: format!("\"{hash}\""), media_type });
+        self.made.lock().unwrap_or_else(PoisonError::into_inner).insert(key, Arc::clone(&document));
+        Some(document)
+    }
+}
+
+impl Document {
+    fn response(&self, query: &Query, headers: &HeaderMap) -> Response<Body> {
+        let known = headers.get(IF_NONE_MATCH).and_then(|value| value.to_str().ok());
+        let same = known.is_some_and(|known| known.split(',').any(|tag| tag.trim() == self.etag));
+        let mut response = if same {
+            respond::whole(StatusCode::NOT_MODIFIED, self.media_type, "")
+        } else {
+            respond::whole(StatusCode::OK, self.media_type, self.bytes.clone())
+        };
+        let answer = response.headers_mut();
+        if same {
+            answer.remove(CONTENT_TYPE);
+        }
+        answer.insert(VARY, HeaderValue::from_static("Accept"));
+        if let Ok(etag) = HeaderValue::from_str(&self.etag) {
+            answer.insert(ETAG, etag);
+        }
+        // The hash in the URL changes with the document.
+        if query.has("hash") {
+            answer.insert(CACHE_CONTROL, HeaderValue::from_static("public, immutable"));
+        }
+        response
+    }
+}
+
+fn aggregated_value(path: &str) -> Value {
+    if path == "/api" { discovery::aggregated_core() } else { discovery::aggregated_groups() }
+}
+
+fn value(path: &str, config: &Config) -> Option<Value> {
+    let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
+    match parts.as_slice() {
+        [""] => Some(root()),
+        ["version"] => Some(version()),
+        ["api"] => Some(discovery::core_versions(&address(config))),
+        ["apis"] => Some(discovery::groups()),
+        ["api", version] => discovery::resources("", version),
+        ["apis", group] => discovery::group(group),
+        ["apis", group, version] => discovery::resources(group, version),
+        ["openapi", "v2"] => Some(openapi::v2(VERSION)),
+        ["openapi", "v3"] => Some(openapi::v3_index()),
+        ["openapi", "v3", "api", version] => openapi::v3("", version, VERSION),
+        ["openapi", "v3", "apis", group, version] => openapi::v3(group, version, VERSION),
+        _ => None,
+    }
+}
+
+fn address(config: &Config) -> String {
+    std::net::SocketAddr::new(config.advertise_address, config.port).to_string()
+}
+
+fn version() -> Value {
+    json!({
+        "major": "1",
+        "minor": "36",
+        "gitVersion": VERSION,
+        "gitCommit": "",
+        "gitTreeState": "clean",
+        "buildDate": "1970-01-01T00:00:00Z",
+        "goVersion": "none",
+        "compiler": "rustc",
+        "platform": format!("linux/{}", architecture()),
+    })
+}
+
+/// The processor as Go and container images name it.
+fn architecture() -> &'static str {
+    match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        other => other,
+    }
+}
+
+/// What there is, for people who look around.
+fn root() -> Value {
+    let mut paths: Vec<String> = ["/api", "/api/v1", "/apis"].map(str::to_owned).into();
+    for (group, version) in skiff_api::resource::group_versions() {
+        if !group.is_empty() {
+            paths.push(format!("/apis/{group}"));
+            paths.push(format!("/apis/{group}/{version}"));
+        }
+    }
+    for path in ["/healthz", "/livez", "/openapi/v2", "/openapi/v3", "/readyz", "/version"] {
+        paths.push(path.to_owned());
+    }
+    json!({"paths": paths})
+}

@@ -1,0 +1,181 @@
+//! A kind as the server handles it: its description from the registry, and how its objects are keyed
+//! and written in the store.
+//!
+//! Stored bytes are JSON that always begins with the kind, the version and the resource version, so
+//! that the revision can be spliced in at commit, replaced in a tombstone and skipped in a comparison
+//! without parsing anything.
+
+use std::sync::OnceLock;
+
+use bytes::Bytes;
+use serde_json::{Map, Value};
+use skiff_api::resource::Resource;
+use skiff_store::Entry;
+
+/// A kind, ready to be served.
+pub(crate) struct Kind {
+    pub(crate) resource: &'static Resource,
+    /// `v1` or `apps/v1`.
+    pub(crate) api_version: String,
+    /// What all keys of this kind begin with.
+    prefix: String,
+    /// What all stored objects begin with, up to the hole for the revision.
+    head: String,
+}
+
+impl Kind {
+    fn new(resource: &'static Resource) -> Self {
+        let api_version = resource.api_version();
+        let head =
+            format!(r#"{{"kind":"{}","apiVersion":"{api_version}","metadata":{{"resourceVersion":""#, resource.kind);
+        Self { resource, prefix: format!("{}/{}/", resource.group, resource.plural), head, api_version }
+    }
+
+    pub(crate) fn namespaced(&self) -> bool {
+        self.resource.is_namespaced()
+    }
+
+    /// The key of one object.
+    pub(crate) fn key(&self, namespace: &str, name: &str) -> Box<[u8]> {
+        let mut key = self.prefix_in(namespace);
+        key.extend_from_slice(name.as_bytes());
+        key.into()
+    }
+
+    /// What the keys of a namespace begin with (of all, if it is empty).
+    pub(crate) fn prefix_in(&self, namespace: &str) -> Vec<u8> {
+        let mut key = Vec::with_capacity(self.prefix.len() + namespace.len() + 64);
+        key.extend_from_slice(self.prefix.as_bytes());
+        if self.namespaced() && !namespace.is_empty() {
+            key.extend_from_slice(namespace.as_bytes());
+            key.push(b'/');
+        }
+        key
+    }
+
+    /// Namespace (empty for a cluster-scoped kind) and name in a key of this kind.
+    pub(crate) fn names<'a>(&self, key: &'a [u8]) -> (&'a str, &'a str) {
+        let rest = key.get(self.prefix.len()..).unwrap_or_default();
+        // Keys are made of UTF-8 by `key`.
+        let rest = std::str::from_utf8(rest).unwrap_or_default();
+        if self.namespaced() { rest.split_once('/').unwrap_or(("", rest)) } else { ("", rest) }
+    }
+
+    /// An object as it is stored, with a hole where the revision goes.
+    pub(crate) fn encode(&self, object: &Value) -> Result<skiff_store::Value, serde_json::Error> {
+        let mut out = Vec::with_capacity(512);
+        out.extend_from_slice(self.head.as_bytes());
+        let hole = out.len();
+        out.push(b'"');
+        if let Some(metadata) = object["metadata"].as_object() {
+            append(&mut out, metadata, &["resourceVersion"])?;
+        }
+        out.push(b'}');
+        if let Some(fields) = object.as_object() {
+            append(&mut out, fields, &["kind", "apiVersion", "metadata"])?;
+        }
+        out.push(b'}');
+        Ok(skiff_store::Value::with_revision_at(out, hole))
+    }
+
+    /// Where the revision stands in stored bytes.
+    fn revision(&self, stored: &[u8]) -> std::ops::Range<usize> {
+        let from = self.head.len();
+        let rest = stored.get(from..).unwrap_or_default();
+        from..from + rest.iter().position(|byte| *byte == b'"').unwrap_or_default()
+    }
+
+    /// Stored bytes with the hole open again, for a tombstone.
+    pub(crate) fn reopen(&self, stored: &[u8]) -> skiff_store::Value {
+        let revision = self.revision(stored);
+        let mut out = Vec::with_capacity(stored.len());
+        out.extend_from_slice(&stored[..revision.start]);
+        out.extend_from_slice(&stored[revision.end..]);
+        skiff_store::Value::with_revision_at(out, revision.start)
+    }
+
+    /// Stored bytes with another revision.
+    pub(crate) fn at_revision(&self, stored: &[u8], revision: u64) -> Bytes {
+        let old = self.revision(stored);
+        [&stored[..old.start], revision.to_string().as_bytes(), &stored[old.end..]].concat().into()
+    }
+
+    /// Whether an encoded object says the same as what is stored.
+    pub(crate) fn same(&self, encoded: &skiff_store::Value, stored: &[u8]) -> bool {
+        let revision = self.revision(stored);
+        let at = revision.start.min(encoded.bytes.len());
+        encoded.bytes[..at] == stored[..revision.start.min(stored.len())]
+            && encoded.bytes[at..] == stored[revision.end.min(stored.len())..]
+    }
+}
+
+fn append(out: &mut Vec<u8>, fields: &Map<String, Value>, but: &[&str]) -> Result<(), serde_json::Error> {
+    for (name, value) in fields.iter().filter(|(name, _)| !but.contains(&name.as_str())) {
+        out.push(b',');
+        serde_json::to_writer(&mut *out, name)?;
+        out.push(b':');
+        serde_json::to_writer(&mut *out, value)?;
+    }
+    Ok(())
+}
+
+/// The object in stored bytes.
+pub(crate) fn decode(entry: &Entry) -> Result<Value, serde_json::Error> {
+    serde_json::from_slice(&entry.value)
+}
+
+/// All kinds of the registry. There is one set of them, however many servers a process has.
+pub(crate) fn all() -> &'static [Kind] {
+    static KINDS: OnceLock<Vec<Kind>> = OnceLock::new();
+    KINDS.get_or_init(|| skiff_api::resource::all().iter().map(|resource| Kind::new(resource)).collect())
+}
+
+/// The kind with this group, version and plural.
+pub(crate) fn find(group: &str, version: &str, plural: &str) -> Option<&'static Kind> {
+    all().iter().find(|kind| {
+        let resource = kind.resource;
+        resource.plural == plural && resource.group == group && resource.version == version
+    })
+}
+
+/// The kind with this group and plural, in the version that is stored.
+pub(crate) fn of(group: &str, plural: &str) -> Option<&'static Kind> {
+    all().iter().find(|kind| kind.resource.group == group && kind.resource.plural == plural)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn stored_bytes_begin_with_the_revision() {
+        let kind = of("", "configmaps").unwrap();
+        let object = json!({"kind": "ConfigMap", "apiVersion": "v1", "data": {"a": "\"resourceVersion\":\"1\""},
+            "metadata": {"name": "n", "namespace": "d", "resourceVersion": "7"}});
+        let encoded = kind.encode(&object).unwrap();
+        let stored =
+            [&encoded.bytes[..encoded.revision_at.unwrap()], b"42", &encoded.bytes[encoded.revision_at.unwrap()..]]
+                .concat();
+        let parsed: Value = serde_json::from_slice(&stored).unwrap();
+        assert_eq!(parsed["metadata"]["resourceVersion"], "42");
+        assert_eq!(parsed["data"], object["data"]);
+        assert_eq!(kind.reopen(&stored), encoded);
+        assert!(kind.same(&encoded, &stored));
+        let mut other = object.clone();
+        other["data"]["a"] = json!("");
+        assert!(!kind.same(&kind.encode(&other).unwrap(), &stored));
+        let later: Value = serde_json::from_slice(&kind.at_revision(&stored, 100)).unwrap();
+        assert_eq!(later["metadata"]["resourceVersion"], "100");
+    }
+
+    #[test]
+    fn keys_hold_namespace_and_name() {
+        let (pods, nodes) = (of("", "pods").unwrap(), of("", "nodes").unwrap());
+        assert_eq!(pods.names(&pods.key("a", "b")), ("a", "b"));
+        assert_eq!(nodes.names(&nodes.key("", "b")), ("", "b"));
+        assert!(pods.key("a", "b").starts_with(&pods.prefix_in("a")));
+        assert!(!pods.key("ab", "b").starts_with(&pods.prefix_in("a")));
+    }
+}

@@ -1,0 +1,128 @@
+//! Deleting many objects at once: everything that a list with the same selectors would show.
+//!
+//! The deletes are queued together, so that they become durable together, but each has a revision of
+//! its own: a watcher that breaks off between two of them goes on without a gap.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use http::StatusCode;
+use serde_json::json;
+use skiff_api::status::Status;
+use skiff_store::{Entry, Expect, Op, Snapshot, TransactError};
+
+use super::{
+    Call, admit,
+    decide::{self, Decision},
+    delete::DeleteOptions,
+    select::Filter,
+    write,
+};
+use crate::{
+    admission,
+    http::respond::{self, Answer},
+    kind::decode,
+    state::now,
+};
+
+/// Objects that changed in between are looked at again this often.
+const TRIES: usize = 16;
+
+/// Answers a deletecollection.
+pub(super) async fn delete(call: &Call, body: Body) -> Answer {
+    let filter = Filter::parse(call)?;
+    let options = DeleteOptions::read(call, body).await?;
+    let snapshot = call.state.store.snapshot();
+    let mut todo = chosen(call, &filter, &snapshot);
+    let shown = todo.clone();
+    if !options.dry_run {
+        for _ in 0..TRIES {
+            todo = pass(call, &filter, &options, todo).await?;
+            if todo.is_empty() {
+                break;
+            }
+        }
+    }
+    if !todo.is_empty() && !options.dry_run {
+        return Err(Status::stale(call.resource(), ""));
+    }
+    Ok(respond::json(StatusCode::OK, deleted(call, &snapshot, &shown)))
+}
+
+fn chosen(call: &Call, filter: &Filter, snapshot: &Snapshot) -> Vec<Arc<Entry>> {
+    let prefix = call.kind.prefix_in(call.namespace());
+    snapshot.range(&prefix, None).filter(|entry| filter.matches(entry)).cloned().collect()
+}
+
+/// One attempt at all of them; returns those that somebody else changed meanwhile, as they are now.
+async fn pass(
+    call: &Call,
+    filter: &Filter,
+    options: &DeleteOptions,
+    todo: Vec<Arc<Entry>>,
+) -> Result<Vec<Arc<Entry>>, Status> {
+    let mut operations = Vec::with_capacity(todo.len());
+    let mut touched = Vec::with_capacity(todo.len());
+    for entry in todo {
+        if let Some(operation) = operation(call, options, &entry)? {
+            operations.push(vec![operation]);
+            touched.push(entry);
+        }
+    }
+    let results = call.state.store.transact_each(operations).await;
+    let snapshot = call.state.store.snapshot();
+    let mut again = Vec::new();
+    for (entry, result) in touched.into_iter().zip(results) {
+        match result {
+            Ok(_) => gone(call, &entry, &snapshot),
+            Err(TransactError::Conflict { .. }) => {
+                again.extend(snapshot.get(&entry.key).filter(|entry| filter.matches(entry)).cloned());
+            }
+            Err(error) => return Err(write::refused(&error)),
+        }
+    }
+    Ok(again)
+}
+
+/// The write that deletes one object, or marks it. Most objects go without being parsed.
+fn operation(call: &Call, options: &DeleteOptions, entry: &Entry) -> Result<Option<Op>, Status> {
+    let kind = call.kind;
+    let (_, name) = kind.names(&entry.key);
+    admission::delete(kind, name)?;
+    let expect = Expect::Modified(entry.modified);
+    let plain = options.wish.propagation.is_none() && !decide::is_graceful(kind) && is_plain(&entry.value);
+    if plain && kind.resource.plural != "namespaces" {
+        return Ok(Some(Op::delete(entry.key.clone()).expecting(expect).showing(kind.reopen(&entry.value))));
+    }
+    let old = decode(entry).map_err(Status::internal)?;
+    match decide::decide(kind, &old, &options.wish, now()) {
+        Decision::Unchanged => Ok(None),
+        Decision::Gone(_) => {
+            Ok(Some(Op::delete(entry.key.clone()).expecting(expect).showing(kind.reopen(&entry.value))))
+        }
+        Decision::Marked(new) => {
+            let value = kind.encode(&new).map_err(Status::internal)?;
+            Ok(Some(write::put(kind, entry.key.clone(), value, expect)))
+        }
+    }
+}
+
+/// Whether the object surely has no finalizers. A quoted word in a string would be escaped.
+fn is_plain(stored: &[u8]) -> bool {
+    const WORD: &[u8] = b"\"finalizers\":";
+    !stored.windows(WORD.len()).any(|window| window == WORD)
+}
+
+fn gone(call: &Call, entry: &Entry, snapshot: &Snapshot) {
+    if admit::has_aftermath(call.kind)
+        && snapshot.get(&entry.key).is_none_or(|there| there.created != entry.created)
+        && let Ok(object) = decode(entry)
+    {
+        admit::released(&call.state, call.kind, &object);
+    }
+}
+
+fn deleted(call: &Call, snapshot: &Snapshot, entries: &[Arc<Entry>]) -> Vec<u8> {
+    let metadata = json!({"resourceVersion": snapshot.revision().to_string()});
+    super::form::joined_list(call, &metadata, entries)
+}

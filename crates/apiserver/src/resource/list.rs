@@ -1,0 +1,147 @@
+//! Lists: the bytes of the objects one after the other, straight from the snapshot.
+
+use std::{sync::Arc, time::Instant};
+
+use axum::body::Body;
+use http::{Response, StatusCode};
+use serde_json::json;
+use skiff_api::{
+    field_error::{FieldError, Path},
+    status::{Qualified, Status},
+};
+use skiff_store::{Entry, Snapshot};
+
+use super::{
+    Call, form,
+    pages::{self, Token},
+    select::Filter,
+};
+use crate::{
+    http::respond::{self, Answer},
+    kind::Kind,
+};
+
+/// How the list's revision relates to the one asked for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Match {
+    Exact,
+    NotOlderThan,
+}
+
+/// One page of a list.
+pub(super) struct Page {
+    pub(super) snapshot: Snapshot,
+    pub(super) entries: Vec<Arc<Entry>>,
+    /// The token of the next page.
+    pub(super) next: Option<Token>,
+}
+
+/// Answers a list.
+pub(super) fn list(call: &Call) -> Answer {
+    let filter = Filter::parse(call)?;
+    let limit = usize::try_from(call.query().integer("limit")?.unwrap_or(0)).unwrap_or(0);
+    let (snapshot, token) = match start(call)? {
+        Start::At(snapshot, token) => (snapshot, token),
+        Start::Gone(response) => return Ok(response),
+    };
+    let page = collect(call, &filter, snapshot, token, limit);
+    form::list(call, &page)
+}
+
+enum Start {
+    At(Snapshot, Option<Token>),
+    Gone(Response<Body>),
+}
+
+/// The moment that the list is of.
+fn start(call: &Call) -> Result<Start, Status> {
+    let (revision, matching) = (call.revision()?, matching(call)?);
+    let now = call.state.store.snapshot();
+    if let Some(text) = call.query().get("continue") {
+        if call.query().has("resourceVersion") && revision.is_some_and(|revision| revision != 0) {
+            return Err(Status::bad_request("specifying resource version is not allowed when using continue"));
+        }
+        let token = Token::decode(text)?;
+        let Some(wanted) = token.revision else { return Ok(Start::At(now, Some(token))) };
+        if wanted == now.revision() {
+            return Ok(Start::At(now, Some(token)));
+        }
+        return Ok(match call.state.pages.find(wanted, Instant::now()) {
+            Some(snapshot) => Start::At(snapshot, Some(token)),
+            None => Start::Gone(gone(&token)),
+        });
+    }
+    let Some(wanted) = revision.filter(|revision| *revision != 0) else { return Ok(Start::At(now, None)) };
+    if wanted > now.revision() {
+        return Err(Status::too_large_resource_version(wanted, now.revision()));
+    }
+    if matching == Some(Match::Exact) && wanted != now.revision() {
+        let kept = call.state.pages.find(wanted, Instant::now());
+        let too_old = || Status::expired(format!("The resourceVersion for the provided list is too old: {wanted}"));
+        return Ok(Start::At(kept.ok_or_else(too_old)?, None));
+    }
+    Ok(Start::At(now, None))
+}
+
+fn gone(token: &Token) -> Response<Body> {
+    let (status, go_on) = pages::expired(token);
+    let mut body = status.to_json();
+    body["metadata"] = json!({"continue": go_on});
+    respond::json(StatusCode::GONE, body.to_string())
+}
+
+fn matching(call: &Call) -> Result<Option<Match>, Status> {
+    let Some(text) = call.query().get("resourceVersionMatch") else { return Ok(None) };
+    let path = Path::new("resourceVersionMatch");
+    let wrong = |error| Err(Status::invalid(Qualified::new("meta.k8s.io", "ListOptions"), "", &[error]));
+    if call.query().get("continue").is_some() {
+        return wrong(FieldError::forbidden(&path, "resourceVersionMatch is forbidden for a continue"));
+    }
+    let Some(revision) = call.revision()? else {
+        let detail = "resourceVersionMatch is forbidden unless resourceVersion is provided";
+        return wrong(FieldError::forbidden(&path, detail));
+    };
+    match text {
+        "Exact" if revision == 0 => {
+            wrong(FieldError::forbidden(&path, "resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\""))
+        }
+        "Exact" => Ok(Some(Match::Exact)),
+        "NotOlderThan" => Ok(Some(Match::NotOlderThan)),
+        other => wrong(FieldError::not_supported(&path, other, &["Exact", "NotOlderThan", ""])),
+    }
+}
+
+fn collect(call: &Call, filter: &Filter, snapshot: Snapshot, token: Option<Token>, limit: usize) -> Page {
+    let prefix = call.kind.prefix_in(call.namespace());
+    if let Some(name) = filter.name().filter(|_| !call.kind.namespaced() || !call.namespace().is_empty()) {
+        let found = snapshot.get(&call.kind.key(call.namespace(), name)).filter(|entry| filter.matches(entry)).cloned();
+        return Page { snapshot, entries: found.into_iter().collect(), next: None };
+    }
+    let after = token.as_ref().map(|token| start_after(call.kind, &token.after));
+    let mut entries = Vec::new();
+    let mut more = false;
+    for entry in snapshot.range(&prefix, after.as_deref()).filter(|entry| filter.matches(entry)) {
+        if limit > 0 && entries.len() == limit {
+            more = true;
+            break;
+        }
+        entries.push(Arc::clone(entry));
+    }
+    let next = more.then(|| {
+        let left = filter.is_everything().then(|| {
+            let before = token.and_then(|token| token.left).unwrap_or_else(|| snapshot.count(&prefix));
+            before.saturating_sub(entries.len())
+        });
+        call.state.pages.keep(&snapshot, Instant::now());
+        let all = call.kind.prefix_in("").len();
+        let last = entries.last().and_then(|entry| entry.key.get(all..)).unwrap_or_default();
+        Token { revision: Some(snapshot.revision()), after: String::from_utf8_lossy(last).into_owned(), left }
+    });
+    Page { snapshot, entries, next }
+}
+
+fn start_after(kind: &Kind, rest: &str) -> Vec<u8> {
+    let mut key = kind.prefix_in("");
+    key.extend_from_slice(rest.as_bytes());
+    key
+}

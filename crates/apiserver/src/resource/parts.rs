@@ -1,0 +1,40 @@
+//! Parts of objects that have a path of their own: status, scale, binding, token, log and the rest.
+
+mod binding;
+mod log;
+mod scale;
+mod token;
+
+use axum::body::Body;
+use skiff_api::status::Status;
+
+pub(crate) use self::binding::create as bind;
+use super::{
+    Call, form, patch,
+    update::{self, Part},
+};
+use crate::http::respond::Answer;
+
+/// Answers a request about a part.
+pub(super) async fn handle(call: &Call, part: &str, body: Body) -> Answer {
+    let known = call.kind.resource.subresource(part).ok_or_else(Status::no_such_path)?;
+    if call.name().is_empty() {
+        return Err(Status::no_such_path());
+    }
+    if !known.verbs.contains(&call.verb()) {
+        return Err(Status::method_not_allowed_here());
+    }
+    match (known.name, call.verb()) {
+        ("status", "get") => form::one(call, call.find(&call.state.store.snapshot())?.value.clone()),
+        ("status", "update") => update::replace_part(call, Part::Status, body).await,
+        ("status", "patch") => patch::patch_part(call, Part::Status, body).await,
+        ("finalize", "update") => update::replace_part(call, Part::Finalize, body).await,
+        ("scale", "get") => scale::get(call),
+        ("scale", "update") => scale::replace(call, body).await,
+        ("scale", "patch") => scale::patch(call, body).await,
+        ("binding", "create") => binding::create(call, body).await,
+        ("token", "create") => token::create(call, body).await,
+        ("log", "get") => log::get(call).await,
+        (name, _) => Err(Status::not_implemented(format!("the subresource {name:?} is not implemented"))),
+    }
+}

@@ -1,0 +1,281 @@
+//! Watches. A watcher is a position among the store's events; what it sends is encoded once for all
+//! watchers of the usual form and shared between them.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::body::Body;
+use bytes::Bytes;
+use futures::stream;
+use rand::Rng as _;
+use skiff_api::{
+    field_error::{FieldError, Path},
+    status::{Qualified, Status},
+};
+use skiff_store::{Change, Event, Snapshot, Watch, WatchError};
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use super::{Call, call::not_acceptable, form, select::Filter};
+use crate::http::{
+    accept::{Encoding, Form},
+    respond::Answer,
+};
+
+/// As kube-apiserver: unless the client says otherwise, a watch lasts this long, and up to twice.
+const SHORTEST: u64 = 1800;
+const BOOKMARK_EVERY: Duration = Duration::from_secs(60);
+/// What is there at first is sent in lumps of about this many bytes.
+const LUMP: usize = 64 << 10;
+
+/// Where a watch begins.
+enum Begin {
+    /// With everything that is there; `marked`: a bookmark says when that is done.
+    Initial { marked: bool },
+    /// After that revision.
+    After(u64),
+}
+
+/// Answers a watch.
+pub(super) fn watch(call: &Call) -> Answer {
+    if call.accepted.encoding != Encoding::Json {
+        return Err(not_acceptable());
+    }
+    let filter = Filter::parse(call)?;
+    let begin = begin(call)?;
+    let lasts = lasts(call)?;
+    let snapshot = call.state.store.snapshot();
+    let (after, initial) = match begin {
+        Begin::Initial { marked } => {
+            let after = snapshot.revision();
+            (after, Some(Initial { snapshot, after: None, marked }))
+        }
+        Begin::After(revision) if revision > snapshot.revision() => {
+            return Err(Status::too_large_resource_version(revision, snapshot.revision()));
+        }
+        Begin::After(revision) => (revision, None),
+    };
+    let prefix = watched_prefix(call, &filter);
+    let watch = match call.state.store.watch(&prefix, after) {
+        Ok(watch) => watch,
+        Err(error) => return Ok(form::stream(Body::from(form::error(&gone(error))))),
+    };
+    let watcher = Watcher {
+        bookmarks: call.query().flag("allowWatchBookmarks").then(|| Instant::now() + BOOKMARK_EVERY),
+        call: call.share(),
+        prefix,
+        everything: filter.is_everything(),
+        filter,
+        watch,
+        initial,
+        pending: Vec::new().into_iter(),
+        columns: true,
+        ends: Box::pin(sleep_until(Instant::now() + lasts)),
+        ended: false,
+    };
+    let lines = stream::unfold(watcher, |mut watcher| async move {
+        let line = watcher.next().await?;
+        Some((Ok::<_, std::convert::Infallible>(line), watcher))
+    });
+    Ok(form::stream(Body::from_stream(lines)))
+}
+
+/// One object has a topic of its own, so that its watcher sleeps through what happens to others.
+fn watched_prefix(call: &Call, filter: &Filter) -> Vec<u8> {
+    match filter.name().or((!call.name().is_empty()).then(|| call.name())) {
+        Some(name) if !call.kind.namespaced() || !call.namespace().is_empty() => {
+            call.kind.key(call.namespace(), name).into_vec()
+        }
+        _ => call.kind.prefix_in(call.namespace()),
+    }
+}
+
+fn begin(call: &Call) -> Result<Begin, Status> {
+    let query = call.query();
+    let revision = call.revision()?.filter(|revision| *revision != 0);
+    let path = Path::new("resourceVersionMatch");
+    let forbidden = |detail: &str| {
+        let kind = Qualified::new("meta.k8s.io", "ListOptions");
+        Err(Status::invalid(kind, "", &[FieldError::forbidden(&path, detail)]))
+    };
+    let Some(initial) = query.optional_flag("sendInitialEvents") else {
+        if query.get("resourceVersionMatch").is_some() {
+            return forbidden("resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided");
+        }
+        return Ok(revision.map_or(Begin::Initial { marked: false }, Begin::After));
+    };
+    if query.get("resourceVersionMatch") != Some("NotOlderThan") {
+        return forbidden("sendInitialEvents requires setting resourceVersionMatch to NotOlderThan");
+    }
+    let current = call.state.store.snapshot().revision();
+    match (initial, revision) {
+        (true, Some(wanted)) if wanted > current => Err(Status::too_large_resource_version(wanted, current)),
+        (true, _) => Ok(Begin::Initial { marked: query.flag("allowWatchBookmarks") }),
+        (false, Some(wanted)) => Ok(Begin::After(wanted)),
+        (false, None) => Ok(Begin::After(current)),
+    }
+}
+
+fn lasts(call: &Call) -> Result<Duration, Status> {
+    let asked = call.query().seconds("timeoutSeconds")?.filter(|asked| !asked.is_zero());
+    Ok(asked.unwrap_or_else(|| Duration::from_secs(rand::rng().random_range(SHORTEST..2 * SHORTEST))))
+}
+
+fn gone(error: WatchError) -> Status {
+    match error {
+        WatchError::Compacted { wanted, oldest } => Status::too_old_resource_version(wanted, oldest),
+        WatchError::Overrun { seen } => {
+            Status::expired(format!("the watch was too slow; events after {seen} are gone"))
+        }
+        _ => Status::service_unavailable("the server is stopping"),
+    }
+}
+
+/// What is there when the watch begins, and how far it has been sent.
+struct Initial {
+    snapshot: Snapshot,
+    after: Option<Box<[u8]>>,
+    marked: bool,
+}
+
+struct Watcher {
+    call: Call,
+    filter: Filter,
+    /// What the keys of interest begin with.
+    prefix: Vec<u8>,
+    everything: bool,
+    watch: Watch,
+    initial: Option<Initial>,
+    pending: std::vec::IntoIter<Arc<Event>>,
+    /// When the next bookmark is due, for clients that want them.
+    bookmarks: Option<Instant>,
+    /// Whether the next table tells its columns.
+    columns: bool,
+    ends: std::pin::Pin<Box<Sleep>>,
+    ended: bool,
+}
+
+impl Watcher {
+    /// The next bytes to send; `None` when the watch is over.
+    async fn next(&mut self) -> Option<Bytes> {
+        if let Some(lump) = self.next_initial() {
+            return Some(lump);
+        }
+        loop {
+            if self.ended {
+                return None;
+            }
+            while let Some(event) = self.pending.next() {
+                if let Some(line) = self.line(&event) {
+                    return Some(line);
+                }
+            }
+            let bookmark = self.bookmarks;
+            let stopping = self.call.state.stopping.clone();
+            tokio::select! {
+                biased;
+                events = self.watch.next() => match events {
+                    Ok(events) => self.pending = events.into_iter(),
+                    Err(error) => {
+                        self.ended = true;
+                        return (error != WatchError::Closed).then(|| form::error(&gone(error)));
+                    }
+                },
+                () = due(bookmark) => {
+                    self.bookmarks = Some(Instant::now() + BOOKMARK_EVERY);
+                    return Some(form::bookmark(&self.call, self.watch.progress(), false));
+                }
+                () = self.ends.as_mut() => {
+                    self.ended = true;
+                    return self.bookmarks.map(|_| form::bookmark(&self.call, self.watch.progress(), false));
+                }
+                () = stopping.cancelled() => return None,
+            }
+        }
+    }
+
+    fn next_initial(&mut self) -> Option<Bytes> {
+        let mut initial = self.initial.take()?;
+        let mut lump = Vec::new();
+        let mut last = None;
+        for entry in initial.snapshot.range(&self.prefix, initial.after.as_deref()) {
+            if self.is_ours(&entry.key) && self.filter.matches(entry) {
+                match shaped(&self.call, &mut self.columns, "ADDED", &entry.value) {
+                    Some(line) => lump.extend_from_slice(&line),
+                    None => form::append_line(&mut lump, "ADDED", &entry.value),
+                }
+            }
+            if lump.len() >= LUMP {
+                last = Some(entry.key.clone());
+                break;
+            }
+        }
+        if last.is_some() {
+            initial.after = last;
+            self.initial = Some(initial);
+        } else if initial.marked {
+            lump.extend_from_slice(&form::bookmark(&self.call, initial.snapshot.revision(), true));
+        }
+        (!lump.is_empty()).then(|| lump.into())
+    }
+
+    /// A watch of one object sees those whose names only begin like it, too.
+    fn is_ours(&self, key: &[u8]) -> bool {
+        self.prefix.ends_with(b"/") || self.prefix == key
+    }
+
+    fn line(&mut self, event: &Event) -> Option<Bytes> {
+        if !self.is_ours(event.key()) {
+            return None;
+        }
+        let kind = if self.everything { usual(event) } else { self.selected(event)? };
+        if kind == usual(event) {
+            let entry = event.entry();
+            if self.call.accepted.form == Form::Object {
+                return Some(event.encoded(|event| form::line(kind, &event.entry().value)).clone());
+            }
+            return shaped(&self.call, &mut self.columns, kind, &entry.value);
+        }
+        // It left the selection: watchers see it as it was, at the revision at which it left.
+        let bytes = match (kind, event.previous()) {
+            ("DELETED", Some(previous)) => self.call.kind.at_revision(&previous.value, event.revision),
+            _ => event.entry().value.clone(),
+        };
+        Some(shaped(&self.call, &mut self.columns, kind, &bytes).unwrap_or_else(|| form::line(kind, &bytes)))
+    }
+
+    /// What the change is to a watcher of a selection.
+    fn selected(&self, event: &Event) -> Option<&'static str> {
+        let before = event.previous().is_some_and(|entry| self.filter.matches(entry));
+        let after = matches!(&event.change, Change::Put { entry, .. } if self.filter.matches(entry));
+        match (before, after) {
+            (false, true) => Some("ADDED"),
+            (true, true) => Some("MODIFIED"),
+            (true, false) => Some("DELETED"),
+            (false, false) => None,
+        }
+    }
+}
+
+/// The line in another form than the usual one.
+fn shaped(call: &Call, columns: &mut bool, kind: &str, object: &[u8]) -> Option<Bytes> {
+    if call.accepted.form == Form::Object {
+        return None;
+    }
+    let line = form::event(call, kind, object, std::mem::take(columns));
+    Some(line.unwrap_or_else(|status| form::error(&status)))
+}
+
+/// What a change is to a watcher of everything.
+fn usual(event: &Event) -> &'static str {
+    match &event.change {
+        Change::Put { previous: None, .. } => "ADDED",
+        Change::Put { previous: Some(_), .. } => "MODIFIED",
+        Change::Delete { .. } => "DELETED",
+    }
+}
+
+async fn due(bookmark: Option<Instant>) {
+    match bookmark {
+        Some(at) => sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}

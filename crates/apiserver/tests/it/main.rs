@@ -1,0 +1,12 @@
+//! The whole router in process, over a real store: every test speaks HTTP to it.
+#![allow(clippy::unwrap_used)]
+
+mod access;
+mod bodies;
+mod objects;
+mod pages;
+mod pods;
+mod services;
+mod serving;
+mod support;
+mod watches;
