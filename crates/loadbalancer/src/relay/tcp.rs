@@ -28,10 +28,10 @@ const EXHAUSTED: Duration = Duration::from_millis(50);
 /// Accepts until it is aborted. Connections live on when it is.
 pub(crate) async fn listen(listener: TcpListener, slot: Arc<Slot>, published: bool, shared: Shared) {
     loop {
-        // The semaphore is never closed.
-        let Ok(permit) = Arc::clone(&shared.connections).acquire_owned().await else { return };
         match listener.accept().await {
             Ok((stream, address)) => {
+                // The semaphore is never closed.
+                let Ok(permit) = Arc::clone(&shared.connections).acquire_owned().await else { return };
                 let (slot, pipes) = (Arc::clone(&slot), Arc::clone(&shared.pipes));
                 tokio::spawn(async move {
                     serve(stream, address, &slot, published, &pipes).await;
