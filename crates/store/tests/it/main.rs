@@ -4,6 +4,7 @@
 mod crashes;
 mod folder;
 mod load;
+mod model;
 mod storage;
 mod transactions;
 mod watching;
