@@ -10,6 +10,7 @@ pub mod cgroup;
 pub mod conntrack;
 pub mod disk;
 pub mod link;
+pub mod memory;
 pub mod mount;
 pub mod netlink;
 pub mod netns;

@@ -72,7 +72,7 @@ fn key(side: &str, writer: u64, slot: u64) -> Vec<u8> {
 }
 
 fn value(writer: u64, number: u64) -> Vec<u8> {
-    let size = if writer % 2 == 0 { 1 << 10 } else { 16 << 10 };
+    let size = if writer.is_multiple_of(2) { 1 << 10 } else { 16 << 10 };
     let mut value = number.to_le_bytes().repeat(size / 8);
     value[8..16].copy_from_slice(&writer.to_le_bytes());
     value
