@@ -9,7 +9,7 @@ use skiff_store::{Options, Store};
 use skiff_testkit::disk::Disk;
 
 use crate::load::{Acknowledged, Load, verify};
-use crate::run;
+use crate::{run, skipped};
 
 const ROUNDS: u64 = 50;
 /// After how many acknowledgements a crash comes, at most.

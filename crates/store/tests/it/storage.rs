@@ -8,13 +8,13 @@ use std::time::Duration;
 use skiff_store::{Op, Options, Store, TransactError};
 use skiff_testkit::disk::Disk;
 
-use crate::run;
+use crate::{run, skipped};
 
 fn disk(folder: &tempfile::TempDir) -> Option<Disk> {
     match Disk::new(folder.path(), 96 << 20) {
         Ok(disk) => Some(disk),
         Err(error) => {
-            println!("SKIPPED: no disk to fill ({error}): this needs root, loop devices and mkfs.ext4");
+            skipped(error);
             None
         }
     }
