@@ -72,9 +72,7 @@ fn power_cut_at_random_moments() {
     let mut disk = match Disk::new(folder.path(), 512 << 20) {
         Ok(disk) => disk,
         Err(error) => {
-            println!(
-                "SKIPPED: no disk whose power could be cut ({error}): this needs root, loop devices and mkfs.ext4"
-            );
+            skipped(error);
             return;
         }
     };
