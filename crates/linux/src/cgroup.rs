@@ -76,11 +76,12 @@ pub enum Error {
 }
 
 impl Hierarchies {
-    /// The group at a path below each hierarchy's root.
+    /// The group at a path below each hierarchy's root. Without any controller it still holds processes together.
     pub fn group(&self, relative: &str) -> Group {
         let member =
             |hierarchy: &Hierarchy| Member { path: hierarchy.mount.join(relative), hierarchy: hierarchy.clone() };
-        let ours = self.0.iter().filter(|hierarchy| !hierarchy.controllers.is_empty());
+        let bare = self.0.iter().all(|hierarchy| hierarchy.controllers.is_empty());
+        let ours = self.0.iter().filter(|hierarchy| bare || !hierarchy.controllers.is_empty());
         Group { members: ours.map(member).collect() }
     }
 
@@ -240,7 +241,10 @@ impl Group {
             }
             dying.iter().try_for_each(|pidfd| wait_gone(pidfd, deadline))?;
             match self.remove() {
-                Err(error) if error.kind() == io::ErrorKind::ResourceBusy && Instant::now() < deadline => {}
+                // The last of it is on its way out.
+                Err(error) if error.kind() == io::ErrorKind::ResourceBusy && Instant::now() < deadline => {
+                    std::thread::yield_now();
+                }
                 other => return other,
             }
         }

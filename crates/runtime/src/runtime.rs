@@ -49,6 +49,8 @@ pub struct Adopted {
     pub sandboxes: Vec<Sandbox>,
     /// Sandboxes whose supervisor died. What was left of them is cleaned up.
     pub lost: Vec<Lost>,
+    /// Folders of sandboxes that could be neither reached nor cleaned up, and why. Trying again later may help.
+    pub failed: Vec<(PathBuf, Error)>,
 }
 
 /// A sandbox whose supervisor died while no server watched.
@@ -141,7 +143,7 @@ impl Runtime {
                 Ok(Found::Running(sandbox)) => adopted.sandboxes.push(sandbox),
                 Ok(Found::Lost(lost)) => adopted.lost.push(*lost),
                 Ok(Found::Nothing) => {}
-                Err(error) => tracing::warn!(%error, folder = %dir.0.display(), "can't adopt a pod"),
+                Err(error) => adopted.failed.push((dir.0, error)),
             }
         }
         Ok(adopted)
@@ -184,9 +186,7 @@ impl Runtime {
                 let parent = self.config.cgroup_parent.clone();
                 Sandbox::greet(link, spec, dir, parent, self.filters.clone()).await.map(Some)
             }
-            Err(error) if matches!(error.kind(), io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound) => {
-                Ok(None)
-            }
+            Err(error) if nobody_listens(&error) => Ok(None),
             Err(error) => Err(file("connect to", &dir.socket())(error)),
         }
     }
@@ -194,6 +194,12 @@ impl Runtime {
     fn pod_dir(&self, uid: &str) -> PodDir {
         PodDir(self.config.run_dir.join("pods").join(uid))
     }
+}
+
+/// A supervisor that dies while a connection waits to be accepted resets it.
+fn nobody_listens(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionRefused, ConnectionReset, NotFound};
+    matches!(error.kind(), ConnectionRefused | ConnectionReset | NotFound)
 }
 
 enum Found {

@@ -70,3 +70,28 @@ fn what_is_in_a_group_is_killed_with_it() {
     assert_eq!(waiter.join().unwrap().signal(), Some(9));
     assert!(outer.members.iter().all(|member| !member.path.exists()));
 }
+
+/// The files' names and forms, in a folder that stands for a hierarchy.
+#[test]
+fn version_2_limits_are_written_as_the_kernel_wants_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let mounts = format!("29 23 0:26 / {} rw - cgroup2 cgroup2 rw\n", dir.path().display());
+    let group = parse(&mounts, "0::/x\n", |_| "cpu memory pids".into()).group("skiff/pod");
+    group.create().unwrap();
+    assert_eq!(fs::read_to_string(dir.path().join("cgroup.subtree_control")).unwrap(), "+pids");
+    let limits = Limits {
+        cpu_shares: Some(1024),
+        cpu_quota: Some(50_000),
+        cpu_period: None,
+        memory: Some(1 << 20),
+        pids: Some(9),
+    };
+    group.limit(&limits).unwrap();
+    let read = |file: &str| fs::read_to_string(dir.path().join("skiff/pod").join(file)).unwrap();
+    let files = ["cpu.weight", "cpu.max", "memory.max", "memory.swap.max", "memory.oom.group", "pids.max"];
+    assert_eq!(files.map(read), ["39", "50000 100000", "1048576", "0", "1", "9"]);
+    assert_eq!(group.oom_kills(), 0);
+    fs::write(dir.path().join("skiff/pod/memory.events"), "oom 3\noom_kill 2\noom_group_kill 1\n").unwrap();
+    assert_eq!(group.oom_kills(), 2);
+    assert!(group.clone_into().unwrap().is_some());
+}

@@ -102,7 +102,8 @@ impl Pod {
 
     fn handle(&mut self, ready: Ready) -> io::Result<()> {
         match ready.key {
-            Key::Listener => self.clients.accept(&self.listener, &self.poller)?,
+            // A client that can't be let in tries again; the containers must not suffer for it.
+            Key::Listener => self.clients.accept(&self.listener, &self.poller).unwrap_or(()),
             Key::Signals => self.take_signals()?,
             Key::Client(id) => {
                 for (caller, request) in self.clients.serve(id, ready, &self.poller) {

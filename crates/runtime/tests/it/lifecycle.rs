@@ -173,6 +173,9 @@ pub(crate) async fn host_namespaces() {
     sandbox.start(world.script("main", &format!("{links}; sleep 1000"))).await.unwrap();
     let result = exec(&sandbox, "main", "cat /proc/self/cgroup; readlink /proc/self/ns/pid").await;
     assert_eq!(result.exit_code, 0, "{result:?}");
+    while !world.output("main").contains("left") {
+        tokio::task::yield_now().await;
+    }
     let stopped = sandbox.stop("main", 9, Duration::from_secs(1)).await.unwrap();
     assert_eq!(stopped.exit().unwrap().code, 137);
     let own = |name: &str| std::fs::read_link(format!("/proc/self/ns/{name}")).unwrap().display().to_string();

@@ -33,6 +33,7 @@ const TESTS: &[Test] = tests![
     adoption::a_killed_supervisor_takes_its_containers_along,
     adoption::a_lost_sandbox_is_cleaned_up_by_the_next_server,
     adoption::it_works_in_other_namespaces,
+    adoption::it_works_with_cgroup_version_2_alone,
     confinement::capabilities_are_those_asked_for,
     confinement::devices_cannot_be_made_usable,
     confinement::no_descriptor_leaks,
