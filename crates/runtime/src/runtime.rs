@@ -143,7 +143,10 @@ impl Runtime {
                 Ok(Found::Running(sandbox)) => adopted.sandboxes.push(sandbox),
                 Ok(Found::Lost(lost)) => adopted.lost.push(*lost),
                 Ok(Found::Nothing) => {}
-                Err(error) => adopted.failed.push((dir.0, error)),
+                Err(error) => {
+                    tracing::warn!(%error, folder = %dir.0.display(), "can't adopt a pod");
+                    adopted.failed.push((dir.0, error));
+                }
             }
         }
         Ok(adopted)
