@@ -32,6 +32,7 @@ mod kind;
 mod layers;
 mod nodes;
 pub mod pki;
+mod protobuf;
 mod resource;
 mod review;
 mod serve;

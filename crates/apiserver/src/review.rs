@@ -12,7 +12,7 @@ use skiff_api::{
 use crate::{
     authz::{Attributes, Object},
     http::respond::{self, Answer},
-    resource::{Call, bind, read_object, unstored},
+    resource::{Call, bind, read_json, read_object, unstored},
     state::now,
     user::User,
 };
@@ -38,7 +38,7 @@ pub(crate) async fn answer(call: &Call, body: Body) -> Answer {
 
 /// The old way to bind: the pod is named by the binding itself.
 async fn bind_named(call: &Call, body: Body) -> Answer {
-    let bytes = crate::http::body::read(&call.headers, body).await?;
+    let bytes = read_json(call, body, call.kind.resource.type_name).await?;
     let parsed: Value = serde_json::from_slice(&bytes).map_err(|error| Status::bad_request(error.to_string()))?;
     let name = meta::name(&parsed).to_owned();
     if name.is_empty() {

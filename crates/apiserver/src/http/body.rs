@@ -11,18 +11,21 @@ use http::{
 use http_body_util::BodyExt as _;
 use skiff_api::status::Status;
 
+use crate::protobuf;
+
 /// As much as kube-apiserver takes.
 pub(crate) const LIMIT: usize = 3 << 20;
 /// What is read of a refused body, so that its sender gets to see the answer instead of a reset.
 const DRAINED: usize = 4 << 20;
 const DRAIN_TIME: Duration = Duration::from_secs(1);
-const READABLE: [&str; 2] = ["application/json", "application/yaml"];
+const READABLE: [&str; 3] = ["application/json", "application/yaml", protobuf::MEDIA_TYPE];
 
 /// The format of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Format {
     Json,
     Yaml,
+    Protobuf,
 }
 
 /// The format that the headers claim.
@@ -30,6 +33,7 @@ pub(crate) fn format(headers: &HeaderMap) -> Result<Format, Status> {
     match media_type(headers).as_deref() {
         None | Some("application/json") => Ok(Format::Json),
         Some("application/yaml") => Ok(Format::Yaml),
+        Some(protobuf::MEDIA_TYPE) => Ok(Format::Protobuf),
         Some(_) => Err(Status::unsupported_media_type(&READABLE)),
     }
 }
@@ -84,14 +88,16 @@ fn refuse(mut body: Body) -> Status {
     Status::request_entity_too_large(LIMIT)
 }
 
-/// JSON text of a body in either format.
-pub(crate) fn json(format: Format, bytes: Bytes) -> Result<Bytes, Status> {
-    match format {
-        Format::Json => Ok(bytes),
-        Format::Yaml => {
-            let value: serde_json::Value = serde_saphyr::from_slice(&bytes)
-                .map_err(|error| Status::bad_request(format!("error parsing YAML: {error}")))?;
-            Ok(value.to_string().into())
+/// JSON text of a body in any format; `type_name` is the schema's name of what it holds.
+pub(crate) fn json(format: Format, bytes: Bytes, type_name: &str) -> Result<Bytes, Status> {
+    let value = match format {
+        Format::Json => return Ok(bytes),
+        Format::Yaml => serde_saphyr::from_slice(&bytes)
+            .map_err(|error| Status::bad_request(format!("error parsing YAML: {error}")))?,
+        Format::Protobuf => {
+            protobuf::to_json(&bytes, type_name).map_err(|error| Status::bad_request(error.to_string()))?
         }
-    }
+    };
+    let value: serde_json::Value = value;
+    Ok(value.to_string().into())
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use http::HeaderMap;
+use http::{HeaderMap, header::CONTENT_TYPE};
 use skiff_api::status::{Qualified, Status};
 use skiff_store::{Entry, Snapshot};
 
@@ -62,7 +62,9 @@ impl Call {
             query: self.query().clone(),
             verb: self.verb().to_owned(),
         };
-        let (state, user, headers) = (Arc::clone(&self.state), Arc::clone(&self.user), self.headers.clone());
+        let (state, user, mut headers) = (Arc::clone(&self.state), Arc::clone(&self.user), self.headers.clone());
+        // The body was turned into JSON already.
+        headers.remove(CONTENT_TYPE);
         Self::new(state, user, Arc::new(intent), headers, self.accepted)
     }
 

@@ -42,7 +42,7 @@ impl DeleteOptions {
         if bytes.is_empty() {
             return Self::from_query(call.query());
         }
-        let bytes = body::json(format?, bytes)?;
+        let bytes = body::json(format?, bytes, schema::DELETE_OPTIONS)?;
         let mut source = serde_json::Deserializer::from_slice(&bytes);
         let options = schema::decode(schema::DELETE_OPTIONS, &mut source)
             .map_err(|error| Status::bad_request(format!("cannot read the DeleteOptions: {error}")))?

@@ -23,7 +23,7 @@ pub(crate) use self::{
     create::unstored,
     pages::Pages,
     parts::bind,
-    write::{read_object, suffix},
+    write::{read_json, read_object, suffix},
 };
 use crate::http::respond::Answer;
 use skiff_api::status::Status;

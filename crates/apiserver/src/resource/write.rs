@@ -37,7 +37,7 @@ impl WriteOptions {
 
     /// Reads an object of the call's kind, with warnings about what was left out.
     pub(super) async fn read(&self, call: &Call, body: Body) -> Result<(Value, Vec<String>), Status> {
-        let bytes = read_json(call, body).await?;
+        let bytes = read_json(call, body, call.kind.resource.type_name).await?;
         let (mut object, warnings) = call.kind.resource.decode(&bytes, self.validation)?;
         meta::unset(&mut object, "managedFields");
         Ok((object, warnings))
@@ -62,10 +62,10 @@ pub(super) fn dry_run<'a>(values: impl Iterator<Item = &'a str>, kind: &'static 
     Ok(dry)
 }
 
-/// A body as JSON text, whatever its format.
-pub(super) async fn read_json(call: &Call, body: Body) -> Result<Bytes, Status> {
+/// A body as JSON text, whatever its format; `type_name` is what it holds.
+pub(crate) async fn read_json(call: &Call, body: Body, type_name: &str) -> Result<Bytes, Status> {
     let format = body::format(&call.headers)?;
-    body::json(format, body::read(&call.headers, body).await?)
+    body::json(format, body::read(&call.headers, body).await?, type_name)
 }
 
 /// A write of an object of that kind.

@@ -109,14 +109,17 @@ async fn names_are_checked() {
 #[tokio::test]
 async fn media_types_are_negotiated() {
     let server = Server::start().await;
-    let protobuf = with("POST", CONFIG_MAPS, "application/vnd.kubernetes.protobuf", "k8s\0");
-    let answer = server.send(protobuf).await;
+    let answer = server.send(with("POST", CONFIG_MAPS, "text/html", "<p>")).await;
     answer.expect(415);
     assert_eq!(
         answer.message(),
         "the body of the request was in an unknown format - accepted media types include: application/json, \
-         application/yaml"
+         application/yaml, application/vnd.kubernetes.protobuf"
     );
+    let protobuf = |body: &'static [u8]| with("POST", CONFIG_MAPS, "application/vnd.kubernetes.protobuf", body);
+    let named = b"k8s\0\x0a\x0f\x0a\x02v1\x12\x09ConfigMap\x12\x05\x0a\x03\x0a\x01p";
+    assert_eq!(server.send(protobuf(named)).await.expect(201)["metadata"]["name"], "p");
+    server.send(protobuf(b"k8s\0\xff")).await.expect(400);
     let answer = server.get_as(CONFIG_MAPS, "application/vnd.kubernetes.protobuf").await;
     answer.expect(406);
     server.get_as(CONFIG_MAPS, "application/vnd.kubernetes.protobuf,application/json").await.expect(200);

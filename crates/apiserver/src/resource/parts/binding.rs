@@ -23,7 +23,7 @@ const TYPE: &str = "io.k8s.api.core.v1.Binding";
 /// Answers a create of a binding; the call is about the pod.
 pub(crate) async fn create(call: &Call, body: Body) -> Answer {
     let options = WriteOptions::parse(call, "CreateOptions")?;
-    let bytes = write::read_json(call, body).await?;
+    let bytes = write::read_json(call, body, TYPE).await?;
     let mut source = serde_json::Deserializer::from_slice(&bytes);
     let binding = schema::decode(TYPE, &mut source)
         .map_err(|error| {

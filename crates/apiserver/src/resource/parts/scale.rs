@@ -30,7 +30,7 @@ pub(super) fn get(call: &Call) -> Answer {
 
 pub(super) async fn replace(call: &Call, body: Body) -> Answer {
     let options = WriteOptions::parse(call, "UpdateOptions")?;
-    let bytes = write::read_json(call, body).await?;
+    let bytes = write::read_json(call, body, TYPE).await?;
     let mut source = serde_json::Deserializer::from_slice(&bytes);
     let scale = accept(call, schema::decode(TYPE, &mut source), &options)?;
     finish(call, &options, |_| Ok(scale.clone())).await

@@ -28,7 +28,7 @@ const LONGEST: i64 = 1 << 32;
 
 /// Answers a TokenRequest.
 pub(super) async fn create(call: &Call, body: Body) -> Answer {
-    let bytes = write::read_json(call, body).await?;
+    let bytes = write::read_json(call, body, TYPE).await?;
     let mut source = serde_json::Deserializer::from_slice(&bytes);
     let mut request = schema::decode(TYPE, &mut source)
         .map_err(|error| {
