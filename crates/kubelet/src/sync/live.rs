@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use futures::{StreamExt as _, stream};
 use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::api::core::v1::Pod;
 use skiff_runtime::{ContainerStatus, State};
-use tokio_util::task::AbortOnDropHandle;
 
 use super::{
     error::{LaunchError, SetupError},
@@ -13,15 +13,11 @@ use super::{
     launch::{IMAGE, IMAGE_ID, Launch, Launched, STOP_SIGNAL},
     plan::{Plan, plan},
     setup::{self, Ready},
-    state::{self, Ended, PullFailure, Run, Waiting},
-    worker::{Done, Mail, Step, Worker},
+    state::{self, Ended, PullFailure, Run, Track, Waiting},
+    worker::{Done, Step, Worker},
 };
 use crate::{
-    pod::{self, env, fields::Addresses, refusal},
-    probes::{
-        Purpose,
-        run::{Report, Target, probe, run},
-    },
+    pod::{self, backoff::Backoff, env, fields::Addresses, refusal},
     volumes::set::{Failure, VolumeSet},
 };
 
@@ -219,6 +215,10 @@ impl Worker {
         if self.launching.is_some() || !self.connected.done || !self.filled.done {
             return;
         }
+        // Whoever ends a container waits for its newest attempt: no newer one may begin meanwhile.
+        if self.stopping.contains(&self.tracks[at].name) {
+            return;
+        }
         let (Some(sandbox), Some(volumes)) = (self.sandbox.clone(), self.volumes.clone()) else { return };
         let track = &mut self.tracks[at];
         if let Some(ended) = track.ended() {
@@ -254,7 +254,7 @@ impl Worker {
         match result {
             Ok(launched) => {
                 track.image = Some(launched.image);
-                track.pulls = crate::pod::backoff::Backoff::default();
+                track.pulls = Backoff::default();
                 // A short one may have ended before we heard that it began.
                 if track.run.as_ref().is_none_or(|run| run.attempt() < attempt) {
                     track.begin(attempt, launched.started_at);
@@ -393,69 +393,22 @@ impl Worker {
         });
     }
 
-    /// Begins the probes of a container that runs: the startup probe, or all others.
-    pub(super) fn probe(&mut self, name: &str) {
-        let pod = Arc::clone(&self.pod);
-        let (Some(container), Some(sandbox)) = (pod::container(&pod, name), self.sandbox.clone()) else { return };
-        let address = self.addresses.first().cloned().unwrap_or_default();
-        let post = self.post.clone();
-        let Some(track) = self.track(name) else { return };
-        let Some(Run::Running { attempt, started_at }) = track.run.clone() else { return };
-        if probe(container, Purpose::Startup).is_none() {
-            track.started = true;
-        }
-        let purposes: &[Purpose] =
-            if track.started { &[Purpose::Liveness, Purpose::Readiness] } else { &[Purpose::Startup] };
-        if track.started && probe(container, Purpose::Readiness).is_none() {
-            track.ready = true;
-        }
-        let age = Timestamp::now().duration_since(started_at).try_into().unwrap_or_default();
-        let known_ready = track.ready;
-        let target = Target { sandbox, container: container.clone(), address };
-        let begin = |purpose: &Purpose| {
-            probe(container, *purpose)?;
-            let before = match purpose {
-                Purpose::Readiness => Some(known_ready),
-                Purpose::Liveness => Some(true),
-                Purpose::Startup => None,
-            };
-            let (post, name) = (post.clone(), name.to_owned());
-            let report = move |report| {
-                // The worker ends before its probes do.
-                let _ = post.send(Mail::Probe { container: name.clone(), attempt, report });
-                std::future::ready(())
-            };
-            Some(AbortOnDropHandle::new(tokio::spawn(run(target.clone(), *purpose, age, before, report))))
+    /// A container whose image was changed is started again, with the new one.
+    pub(super) fn compare_images(&mut self, pod: &Pod) {
+        let changed = |track: &&mut Track| {
+            let image = |pod| pod::container(pod, &track.name).and_then(|container| container.image.as_ref());
+            image(pod) != image(&self.pod)
         };
-        let running: Vec<_> = purposes.iter().filter_map(begin).collect();
-        self.probes.insert(name.to_owned(), running);
-    }
-
-    /// Takes note of what a probe found.
-    pub(super) fn probed(&mut self, name: &str, attempt: u32, report: Report) {
-        let Report { purpose, verdict, failure } = report;
-        let Some(track) = self.track(name) else { return };
-        if !matches!(track.run, Some(Run::Running { attempt: own, .. }) if own == attempt) {
-            return;
-        }
-        match (purpose, verdict) {
-            (Purpose::Readiness, Some(ready)) => track.ready = ready,
-            (Purpose::Startup, Some(true)) => track.started = true,
-            _ => {}
-        }
-        if let Some(failure) = failure {
-            let message = format!("{purpose} probe failed: {failure}");
-            self.shared.container_warning(&self.pod, name, "Unhealthy", message);
-        }
-        match (purpose, verdict) {
-            (Purpose::Startup, Some(true)) => self.probe(name),
-            (Purpose::Startup | Purpose::Liveness, Some(false)) => {
-                let kind = purpose.to_string().to_lowercase();
-                let own = pod::container(&self.pod, name).and_then(|container| probe(container, purpose));
-                let grace = own.and_then(|probe| probe.termination_grace_period_seconds);
-                self.stop(name, format!("Container {name} failed {kind} probe, will be restarted"), grace);
+        let mut running = Vec::new();
+        for track in self.tracks.iter_mut().filter(changed) {
+            (track.pull, track.hold) = (None, None);
+            (track.pulls, track.restarts) = (Backoff::default(), Backoff::default());
+            if track.is_running() {
+                running.push(track.name.clone());
             }
-            _ => {}
+        }
+        for name in running {
+            self.stop(&name, format!("Container {name} definition changed, will be restarted"), None);
         }
     }
 }

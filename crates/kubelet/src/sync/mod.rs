@@ -1,7 +1,7 @@
 //! Keeps the pods of this node as the API wants them: one worker for each pod.
 //!
 //! - `state`, `plan`: what is known of a pod's containers, and what to do next (pure)
-//! - `worker`: waits for events and acts; `live` and `ending` are its two halves
+//! - `worker`: waits for events and acts; `live`, `probing` and `ending` are its parts
 //! - `setup`, `pull`, `launch`, `hooks`, `stop`: the tasks it starts
 //! - `adopt`: what an earlier server left
 
@@ -13,6 +13,7 @@ mod hooks;
 mod launch;
 mod live;
 mod plan;
+mod probing;
 mod pull;
 mod pulled;
 mod setup;

@@ -278,6 +278,7 @@ impl Worker {
                 let meta = |pod: &Pod| (pod.metadata.labels.clone(), pod.metadata.annotations.clone());
                 let shown = self.volumes.as_ref().is_some_and(|volumes| volumes.shows_the_pod());
                 self.filled.again |= shown && meta(&pod) != meta(&self.pod);
+                self.compare_images(&pod);
                 self.pod = pod;
             }
             Mail::Gone => self.gone = true,
