@@ -50,6 +50,8 @@ use sync::{Pulled, shared::Shared};
 pub struct Kubelet {
     shared: Arc<Shared>,
     pods: Informer<Pod>,
+    /// Informers end with their last holder.
+    _informers: Informers,
     registered: watch::Receiver<bool>,
     synced: watch::Receiver<bool>,
     tasks: Vec<AbortOnDropHandle<()>>,
@@ -97,7 +99,7 @@ impl Kubelet {
         let work = sync::run(Arc::clone(&shared), pods.clone(), on_sync, stop.clone());
         let node = node::run(client, config, facts, on_register, stop);
         let tasks = vec![AbortOnDropHandle::new(tokio::spawn(work)), AbortOnDropHandle::new(tokio::spawn(node))];
-        Ok(Self { shared, pods, registered, synced, tasks })
+        Ok(Self { shared, pods, _informers: informers.clone(), registered, synced, tasks })
     }
 
     /// What the API server asks of a node: `/containerLogs/…`, `/pods`, `/healthz`.

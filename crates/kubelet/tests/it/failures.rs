@@ -87,7 +87,7 @@ pub(crate) async fn what_is_missing_is_waited_for(world: Arc<World>) {
     api.create(&PostParams::default(), &secret).await.unwrap();
     world.until_ready("patient").await;
     assert!(begun.elapsed().as_secs() < 5, "its coming was noticed, not polled for");
-    assert_eq!(world.logs("patient").await, "hunter2\n");
+    world.until_log("patient", "hunter2\n").await;
     world.delete("patient").await;
 }
 

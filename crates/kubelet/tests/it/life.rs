@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use futures::AsyncBufReadExt as _;
+use futures::{AsyncBufReadExt as _, StreamExt as _};
 use kube::api::{DeleteParams, LogParams};
 use nix::{
     sys::signal::{Signal, kill},
@@ -14,7 +14,7 @@ use crate::world::{World, container, is_ready, phase, state};
 
 pub(crate) async fn a_pod_runs_and_knows_itself(world: Arc<World>) {
     let spec = json!({"terminationGracePeriodSeconds": 1, "hostname": "me", "containers": [{"name": "main",
-        "args": ["echo $POD $FROM $(hostname) $KUBERNETES_SERVICE_HOST; cat /etc/hosts /etc/resolv.conf; id -u; ip addr; sleep 1000"],
+        "args": ["echo $POD $FROM $(hostname) $KUBERNETES_SERVICE_HOST; cat /etc/hosts /etc/resolv.conf; id -u; echo end; sleep 1000"],
         "env": [{"name": "POD", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}}],
         "securityContext": {"runAsUser": 1000}}]});
     world.create("knows", spec).await;
@@ -28,7 +28,7 @@ pub(crate) async fn a_pod_runs_and_knows_itself(world: Arc<World>) {
     let main = container(&pod, 0).unwrap();
     assert_eq!(main.image, "docker.io/library/box:latest");
     assert!(!main.image_id.is_empty() && main.ready && main.started == Some(true) && main.restart_count == 0);
-    let log = world.logs("knows").await;
+    let log = world.until_log("knows", "end\n").await;
     assert!(log.starts_with(&format!("{ip} image me 10.96.0.1\n")), "{log}");
     assert!(log.contains(&format!("{ip}\tme\n")), "{log}");
     assert!(log.contains("search default.svc.cluster.local svc.cluster.local cluster.local"), "{log}");
@@ -56,8 +56,9 @@ pub(crate) async fn init_containers_come_first(world: Arc<World>) {
     let reason = |at: usize| init[at].state.clone().unwrap().terminated.unwrap().reason;
     assert_eq!((reason(0).as_deref(), reason(1).as_deref()), (Some("Completed"), Some("Completed")));
     assert!(init.iter().all(|status| status.ready));
-    let log = world.api().logs("init", &LogParams { container: Some("main".into()), ..LogParams::default() }).await;
-    assert_eq!(log.unwrap(), "one\ntwo\n");
+    let params = LogParams { container: Some("main".into()), follow: true, ..LogParams::default() };
+    let lines: Vec<_> = world.api().log_stream("init", &params).await.unwrap().lines().take(2).collect().await;
+    assert_eq!(lines.into_iter().map(Result::unwrap).collect::<Vec<_>>(), ["one", "two"]);
     world.delete("init").await;
 }
 
@@ -89,7 +90,6 @@ pub(crate) async fn deletion_is_gentle(world: Arc<World>) {
     let params = LogParams { follow: true, ..LogParams::default() };
     let log = world.api().log_stream("gentle", &params).await.unwrap();
     let mut lines = log.lines();
-    use futures::StreamExt as _;
     assert_eq!(lines.next().await.unwrap().unwrap(), "up");
     let begun = std::time::Instant::now();
     world.api().delete("gentle", &DeleteParams::default()).await.unwrap();
@@ -152,7 +152,6 @@ fn processes_with(uid: &str) -> Vec<Pid> {
 }
 
 pub(crate) async fn logs_are_followed_to_the_end(world: Arc<World>) {
-    use futures::StreamExt as _;
     let spec = json!({"restartPolicy": "Never", "containers": [{"name": "main",
         "args": ["for i in $(seq 100); do echo line $i; usleep 5000; done"]}]});
     world.create("followed", spec).await;

@@ -73,6 +73,7 @@ fn run(filter: &str) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     world::isolate();
+    tracing_subscriber::fmt().with_env_filter(tracing_subscriber::EnvFilter::from_default_env()).init();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let failed = runtime.block_on(async {
         let world = Arc::new(World::new().await);

@@ -21,6 +21,10 @@ async fn config_map(world: &World, name: &str, data: serde_json::Value) {
     }
 }
 
+/// Prints what three files hold, and again when that changes.
+const WATCH: &str = "old=; while true; do new=\"$(cat /settings/a.conf) $(cat /keys/key) $(cat /me/labels)\"; \
+    [ \"$new\" = \"$old\" ] || echo $new; old=$new; usleep 20000; done";
+
 pub(crate) async fn files_are_shared_and_updated(world: Arc<World>) {
     config_map(&world, "settings", json!({"a.conf": "first"})).await;
     let secret: Secret =
@@ -31,14 +35,9 @@ pub(crate) async fn files_are_shared_and_updated(world: Arc<World>) {
             {"name": "settings", "configMap": {"name": "settings"}},
             {"name": "keys", "secret": {"secretName": "keys", "defaultMode": 256}},
             {"name": "me", "downwardAPI": {"items": [{"path": "labels", "fieldRef": {"fieldPath": "metadata.labels"}}]}}],
-        "containers": [{"name": "main", "securityContext": {"runAsUser": 1000},
-            "args": ["old=; while true; do new=$(cat /settings/a.conf /keys/key /me/labels | tr '\\n' ' '); [ \"$new\" = \"$old\" ] || echo $new; old=$new; usleep 20000; done"],
+        "containers": [{"name": "main", "securityContext": {"runAsUser": 1000}, "args": [WATCH],
             "volumeMounts": [{"name": "settings", "mountPath": "/settings"}, {"name": "keys", "mountPath": "/keys"},
                              {"name": "me", "mountPath": "/me"}]}]});
-    let mut spec = spec;
-    spec["containers"][0]["args"][0] = json!(
-        "old=; while true; do new=\"$(cat /settings/a.conf) $(cat /keys/key) $(cat /me/labels)\"; [ \"$new\" = \"$old\" ] || echo $new; old=$new; usleep 20000; done"
-    );
     world.create("updated", spec).await;
     world.until_ready("updated").await;
     let params = LogParams { follow: true, ..LogParams::default() };
@@ -56,13 +55,13 @@ pub(crate) async fn files_are_shared_and_updated(world: Arc<World>) {
 
 pub(crate) async fn the_service_account_is_mounted(world: Arc<World>) {
     let place = "/var/run/secrets/kubernetes.io/serviceaccount";
-    let spec = json!({"terminationGracePeriodSeconds": 1, "containers": [{"name": "main",
-        "args": [format!("cat {place}/namespace; echo; cat {place}/ca.crt; wc -c < {place}/token; sleep 1000")]}]});
+    let spec = json!({"terminationGracePeriodSeconds": 1, "automountServiceAccountToken": true, "containers": [{"name": "main",
+        "args": [format!("cat {place}/namespace; echo; cat {place}/ca.crt; wc -c < {place}/token; echo end; sleep 1000")]}]});
     world.create("account", spec).await;
     // In a whole cluster a controller makes it, perhaps a moment after the pod.
     config_map(&world, "kube-root-ca.crt", json!({"ca.crt": "the certificate\n"})).await;
     world.until_ready("account").await;
-    let log = world.logs("account").await;
+    let log = world.until_log("account", "end\n").await;
     let lines: Vec<&str> = log.lines().collect();
     assert_eq!(lines[..2], ["default", "the certificate"], "{log}");
     assert!(lines[2].trim().parse::<usize>().unwrap() > 100, "{log}");
@@ -86,10 +85,6 @@ pub(crate) async fn memory_volumes_and_sub_paths(world: Arc<World>) {
                 {"name": "pieces", "mountPath": "/two", "subPath": "deep/two"}]}]});
     world.create("pieces", spec).await;
     world.until_ready("pieces").await;
-    let mut log = String::new();
-    while log.lines().count() < 3 {
-        log = world.logs("pieces").await;
-    }
-    assert_eq!(log, "2\n1\nfile\n");
+    assert_eq!(world.until_log("pieces", "file\n").await, "2\n1\nfile\n");
     world.delete("pieces").await;
 }

@@ -2,6 +2,7 @@
 
 use std::{fs, net::IpAddr, path::Path, sync::Arc, time::Duration};
 
+use futures::{AsyncBufReadExt as _, StreamExt as _};
 use k8s_openapi::api::core::v1::{ContainerState, ContainerStatus, Event, Pod};
 use kube::{
     Api,
@@ -104,6 +105,9 @@ impl World {
     /// Creates a pod of that spec on the node. `image` is filled in where it is missing.
     pub(crate) async fn create(&self, name: &str, mut spec: Value) -> Pod {
         spec["nodeName"] = json!(NODE);
+        if spec.get("automountServiceAccountToken").is_none() {
+            spec["automountServiceAccountToken"] = json!(false);
+        }
         for list in ["containers", "initContainers"] {
             for container in spec.get_mut(list).and_then(Value::as_array_mut).into_iter().flatten() {
                 let missing = container.get("image").is_none();
@@ -203,6 +207,22 @@ impl World {
     /// What the container printed, through the API server.
     pub(crate) async fn logs(&self, name: &str) -> String {
         self.api().logs(name, &kube::api::LogParams::default()).await.unwrap()
+    }
+
+    /// What the container printed once `wanted` is in it.
+    pub(crate) async fn until_log(&self, name: &str, wanted: &str) -> String {
+        let params = kube::api::LogParams { follow: true, ..kube::api::LogParams::default() };
+        let mut lines = self.api().log_stream(name, &params).await.unwrap().lines();
+        let mut log = String::new();
+        let read = async {
+            while !log.contains(wanted) {
+                log.push_str(&lines.next().await.unwrap().unwrap());
+                log.push('\n');
+            }
+        };
+        let in_time = tokio::time::timeout(PATIENCE, read).await.is_ok();
+        assert!(in_time, "{name} does not say {wanted:?}: {log}");
+        log
     }
 
     /// Removes all pods and the node, and proves that nothing is left.
