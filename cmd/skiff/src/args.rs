@@ -157,6 +157,11 @@ impl ServerArgs {
         Ipv4Net::new(self.cluster_cidr.network(), prefix).unwrap_or(self.cluster_cidr)
     }
 
+    /// The address that this node's own link always has: the first of its pods' range.
+    pub(crate) fn link_ip(&self) -> Ipv4Addr {
+        Ipv4Addr::from_bits(self.pod_cidr().network().to_bits().saturating_add(1))
+    }
+
     /// The `n`th address of the services' range.
     pub(crate) fn service_ip(&self, n: u32) -> Ipv4Addr {
         Ipv4Addr::from_bits(self.service_cidr.network().to_bits().saturating_add(n))

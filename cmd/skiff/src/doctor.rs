@@ -129,11 +129,8 @@ fn cgroups() -> Finding {
 }
 
 fn nf_tables() -> Finding {
-    match skiff_linux::nft::tables() {
-        Ok(tables) => {
-            let others = tables.iter().filter(|table| !table.contains("skiff")).count();
-            Finding::good(format!("nf_tables ({others} tables of others)"))
-        }
+    match skiff_proxy::exists("skiff") {
+        Ok(_) => Finding::good("nf_tables"),
         Err(error) => Finding::bad(
             format!("nf_tables cannot be used: {error}"),
             "modprobe nf_tables nft_ct nft_nat nft_numgen nft_fib_inet nft_reject_inet, or use a kernel with CONFIG_NF_TABLES_INET",

@@ -25,6 +25,7 @@ pub(crate) struct Snapshot {
 #[derive(Clone, Debug)]
 pub(crate) struct Scope<'a> {
     pub(crate) cgroup_parent: &'a str,
+    pub(crate) nft_table: &'a str,
     pub(crate) folders: Vec<PathBuf>,
 }
 
@@ -33,7 +34,7 @@ impl Snapshot {
     pub(crate) fn take(scope: &Scope<'_>) -> Self {
         Self {
             links: links(),
-            nft_tables: skiff_linux::nft::tables().unwrap_or_default().into_iter().collect(),
+            nft_tables: table(scope.nft_table),
             mounts: mounts(&scope.folders),
             cgroups: cgroups(scope.cgroup_parent),
             namespaces: namespaces(),
@@ -69,7 +70,14 @@ fn links() -> BTreeSet<String> {
     table.lines().skip(2).filter_map(|line| Some(line.split_once(':')?.0.trim().to_owned())).collect()
 }
 
-fn mounts(folders: &[PathBuf]) -> BTreeSet<String> {
+/// Our own table is the only one that we ever make.
+fn table(name: &str) -> BTreeSet<String> {
+    let there = skiff_proxy::exists(name).unwrap_or_default();
+    there.then(|| format!("inet {name}")).into_iter().collect()
+}
+
+/// Mount points in those folders, outer ones first.
+pub(crate) fn mounts(folders: &[PathBuf]) -> BTreeSet<String> {
     let table = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
     let points = table.lines().filter_map(|line| line.split_whitespace().nth(4).map(str::to_owned));
     points.filter(|point| folders.iter().any(|folder| Path::new(point).starts_with(folder))).collect()
