@@ -143,8 +143,12 @@ pub fn internal_is_local(service: &Service) -> bool {
 #[must_use]
 pub fn external_is_local(service: &Service) -> bool {
     let Some(spec) = &service.spec else { return false };
-    matches!(spec.type_.as_deref(), Some("NodePort" | "LoadBalancer"))
-        && spec.external_traffic_policy.as_deref() == Some("Local")
+    let reachable = match spec.type_.as_deref() {
+        Some("NodePort" | "LoadBalancer") => true,
+        Some("ClusterIP") | None => spec.external_ips.as_ref().is_some_and(|ips| !ips.is_empty()),
+        Some(_) => false,
+    };
+    reachable && spec.external_traffic_policy.as_deref() == Some("Local")
 }
 
 /// For how many seconds a client is kept on its endpoint (`sessionAffinity: ClientIP`).

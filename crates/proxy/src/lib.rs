@@ -39,6 +39,7 @@ pub use plan::{Answering, Orders, Plan, arrange, frontends, plan};
 pub use planner::{Change, Planner};
 pub use rules::{Content, Entry, Frontend, MapId, Rules};
 pub use run::{Handle, Programmed, exists, remove, run, start};
+pub use sweep::sweep;
 
 use std::net::Ipv4Addr;
 

@@ -12,7 +12,7 @@ use std::{
 };
 
 use k8s_openapi::{api::core::v1::Service, jiff::Timestamp};
-use skiff_linux::nft::{Chain, Element, Name, Op, Value, Verdict};
+use skiff_linux::nft::{Chain, Data, Element, Op, Value, Verdict};
 
 use crate::{
     Settings,
@@ -41,7 +41,8 @@ pub struct Planner {
     planned: HashMap<ServiceKey, Planned>,
     claims: HashMap<Frontend, BTreeSet<Claim>>,
     hairpins: HashMap<Ipv4Addr, usize>,
-    chains: BTreeMap<ChainId, Name>,
+    /// The ways to pick that are in the kernel, by their numbers.
+    ways: BTreeMap<ChainId, u32>,
     elements: usize,
 }
 
@@ -72,7 +73,7 @@ impl Planner {
             planned: HashMap::new(),
             claims: HashMap::new(),
             hairpins: HashMap::new(),
-            chains: BTreeMap::new(),
+            ways: BTreeMap::new(),
             elements: 0,
         }
     }
@@ -134,7 +135,7 @@ impl Planner {
     pub fn resync(&mut self) -> Change {
         let mut ops = vec![Op::AddTable, Op::DeleteTable, Op::AddTable];
         ops.extend(table::constant(&self.settings));
-        self.chains.clear();
+        self.ways.clear();
         let mut pending = Pending::new();
         let mut answering = Answering::new();
         for planned in self.planned.values() {
@@ -222,29 +223,32 @@ impl Planner {
     }
 
     fn value(&mut self, content: Content, ops: &mut Vec<Op>) -> Option<Value> {
+        let number = |number| Value::Data(Data::new().number(number));
         Some(match content {
             Content::Nothing => return None,
-            Content::Address(ip, port) => Value::Data(skiff_linux::nft::Data::new().ip(ip).port(port)),
-            Content::Pick(chain) => Value::Verdict(Verdict::Goto(self.chain(chain, ops))),
-            Content::Leave => Value::Verdict(Verdict::Accept),
-            Content::Reject => Value::Verdict(Verdict::Goto(table::REJECT.into())),
-            Content::Drop => Value::Verdict(Verdict::Drop),
+            Content::Address(ip, port) => Value::Data(Data::new().ip(ip).port(port)),
+            Content::Pick(chain) => number(self.way(chain, ops)),
+            Content::Leave => number(table::LEAVE),
+            Content::Reject => number(table::REFUSAL),
+            Content::Drop => number(table::DROP),
         })
     }
 
-    /// The name of a chain, which is made if this is its first use.
-    fn chain(&mut self, id: ChainId, ops: &mut Vec<Op>) -> Name {
-        if let Some(name) = self.chains.get(&id) {
-            return name.clone();
+    /// The number of a way to pick, whose chain is made if this is its first use.
+    fn way(&mut self, id: ChainId, ops: &mut Vec<Op>) -> u32 {
+        if let Some(number) = self.ways.get(&id) {
+            return *number;
         }
         if let Some(base) = id.base() {
-            self.chain(base, ops);
+            self.way(base, ops);
         }
-        let name = id.name();
-        ops.push(Op::AddChain(Chain { name: name.clone(), hook: None }));
+        // As many as there are distinct counts of endpoints: far from overflowing.
+        let number = table::FIRST_PICK + u32::try_from(self.ways.len()).unwrap_or(u32::MAX);
+        ops.push(Op::AddChain(Chain { name: id.name(), hook: None }));
         ops.extend(id.rules().into_iter().map(Op::AddRule));
-        self.chains.insert(id, name.clone());
-        name
+        ops.push(Op::Add(MapId::Ways.name(), vec![table::way(number, Verdict::Goto(id.name()))]));
+        self.ways.insert(id, number);
+        number
     }
 }
 

@@ -10,7 +10,8 @@ use crate::chain::ChainId;
 /// The maps of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum MapId {
-    /// Frontend → what picks its endpoint.
+    /// Frontend → the number of the way its endpoint is picked. Numbers, not chains: the kernel checks every
+    /// element of a verdict map whenever one is added, which would make each change cost what is there.
     Services,
     /// The same for sources outside the cluster, where only local endpoints may answer them.
     Outside,
@@ -18,6 +19,10 @@ pub enum MapId {
     Refused,
     /// Frontend and index → endpoint.
     Endpoints,
+    /// The ways by number: as few as there are chains.
+    Ways,
+    /// The ways to refuse, by number.
+    Refusals,
     /// Endpoint to itself.
     Hairpin,
     /// Frontends whose endpoints must not see the client's address.
@@ -41,6 +46,8 @@ impl MapId {
             Self::Outside => "outside",
             Self::Refused => "refused",
             Self::Endpoints => "endpoints",
+            Self::Ways => "ways",
+            Self::Refusals => "refusals",
             Self::Hairpin => "hairpin",
             Self::Masqueraded => "masqueraded",
             Self::Guarded => "guarded",

@@ -86,6 +86,7 @@ pub fn start(informers: &Informers, config: Config, stop: CancellationToken) -> 
         services: informers.of::<Service>().subscribe(),
         slices: informers.of::<EndpointSlice>().subscribe(),
         monitors: fresh_monitors,
+        _informers: informers.clone(),
         events,
     };
     Ok(Handle { programmed, task: tokio::spawn(sources.forward(stop)) })
@@ -113,6 +114,8 @@ struct Sources {
     slices: Subscription<EndpointSlice>,
     monitors: UnboundedReceiver<Monitor>,
     events: Sender<Event>,
+    /// The watches end with the last of these.
+    _informers: Informers,
 }
 
 impl Sources {
@@ -202,6 +205,10 @@ impl Worker {
 
     fn done(&mut self, round: &Round) {
         let (services, elements) = (self.programmer.planner().services(), self.programmer.planner().elements());
+        // First: whoever hears of the rebuild may count on its being watched over.
+        if round.rebuilt {
+            self.watch();
+        }
         if let Some(took) = round.took {
             self.report.send_modify(|report| {
                 let transactions = report.transactions + 1;
@@ -209,9 +216,6 @@ impl Worker {
                 *report = Programmed { transactions, rebuilds, services, elements, took };
             });
             tracing::debug!(services, elements, ?took, rebuilt = round.rebuilt, "services programmed");
-        }
-        if round.rebuilt {
-            self.watch();
         }
         free(&round.answering);
     }

@@ -18,7 +18,7 @@ use crate::{plan::Answering, rules::Frontend};
 ///
 /// # Errors
 /// When the kernel refuses.
-pub(crate) fn sweep(answering: &Answering) -> Result<usize, Error> {
+pub fn sweep(answering: &Answering) -> Result<usize, Error> {
     if answering.is_empty() {
         return Ok(0);
     }

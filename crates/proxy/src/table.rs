@@ -11,8 +11,8 @@ use std::net::Ipv4Addr;
 
 use ipnet::Ipv4Net;
 use skiff_linux::nft::{
-    Base, Chain, CtKey, Data, Expr, Hook, HookKind, HookPoint, Kind, Map, MapValue, Meta, Op, Register, Rejection,
-    Rule, Side, Verdict, state, status,
+    Base, Chain, CtKey, Data, Element, Expr, Hook, HookKind, HookPoint, Kind, Map, MapValue, Meta, Op, Register,
+    Rejection, Rule, Side, Value, Verdict, state, status,
 };
 
 use crate::{
@@ -23,6 +23,7 @@ use crate::{
 
 const FRONTEND: &[Kind] = &[Kind::Ipv4, Kind::Protocol, Kind::Port];
 const ENDPOINT: &[Kind] = &[Kind::Ipv4, Kind::Port];
+const WAY: MapValue = MapValue::Data(&[Kind::Number]);
 const LOOPBACK: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(127, 0, 0, 0), 8);
 const MULTICAST: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(224, 0, 0, 0), 4);
 const DNS_PORT: u16 = 53;
@@ -32,7 +33,16 @@ const TCP: u8 = 6;
 const GUARD: &str = "guard";
 const REFUSE: &str = "refuse";
 /// Refuses a packet at once.
-pub(crate) const REJECT: &str = "reject";
+const REJECT: &str = "reject";
+
+/// The way that leaves a packet as it is.
+pub(crate) const LEAVE: u32 = 0;
+/// The number of the first way that picks an endpoint.
+pub(crate) const FIRST_PICK: u32 = 1;
+/// The refusal that says nothing.
+pub(crate) const DROP: u32 = 0;
+/// The refusal that says so.
+pub(crate) const REFUSAL: u32 = 1;
 
 /// The operations that make the constant part, in a table that is there and empty.
 #[must_use]
@@ -40,16 +50,28 @@ pub(crate) fn constant(settings: &Settings) -> Vec<Op> {
     let maps = maps().into_iter().map(Op::AddMap);
     let chains = plain_chains().into_iter().chain(hooks()).map(Op::AddChain);
     let rules = rules(settings).into_iter().map(|(chain, steps)| Op::AddRule(Rule { chain: chain.into(), steps }));
-    maps.chain(chains).chain(rules).collect()
+    maps.chain(chains).chain(rules).chain(fixed_ways()).collect()
+}
+
+fn fixed_ways() -> [Op; 2] {
+    let refusals = vec![way(DROP, Verdict::Drop), way(REFUSAL, Verdict::Goto(REJECT.into()))];
+    [Op::Add(MapId::Ways.name(), vec![way(LEAVE, Verdict::Accept)]), Op::Add(MapId::Refusals.name(), refusals)]
+}
+
+/// A numbered decision.
+pub(crate) fn way(number: u32, verdict: Verdict) -> Element {
+    Element::with(Data::new().number(number), Value::Verdict(verdict))
 }
 
 fn maps() -> Vec<Map> {
     let map = |id: MapId, key, value| Map { name: id.name(), key, value, ranges: false, dynamic: false };
     let endpoint = MapValue::Data(ENDPOINT);
     vec![
-        map(MapId::Services, FRONTEND, MapValue::Verdict),
-        map(MapId::Outside, FRONTEND, MapValue::Verdict),
-        map(MapId::Refused, FRONTEND, MapValue::Verdict),
+        map(MapId::Services, FRONTEND, WAY),
+        map(MapId::Outside, FRONTEND, WAY),
+        map(MapId::Refused, FRONTEND, WAY),
+        map(MapId::Ways, &[Kind::Number], MapValue::Verdict),
+        map(MapId::Refusals, &[Kind::Number], MapValue::Verdict),
         map(MapId::Endpoints, &[Kind::Ipv4, Kind::Protocol, Kind::Port, Kind::Number], endpoint),
         map(MapId::Hairpin, &[Kind::Ipv4, Kind::Ipv4], MapValue::None),
         map(MapId::Masqueraded, FRONTEND, MapValue::None),
@@ -145,28 +167,28 @@ fn guard() -> Bodies {
 
 fn services(settings: &Settings) -> Bodies {
     let outside = || [vec![source(4)], range(4, settings.cluster_cidr, false)].concat();
-    let branch = |map: MapId| Expr::Branch { map: map.name(), key: 0 };
+    let branch = |map: MapId| follow(map, MapId::Ways);
     let (incoming, own) = ("services-prerouting", "services-output");
     vec![
         (incoming, other_families()),
-        (incoming, [outside(), frontend(), vec![branch(MapId::Outside)]].concat()),
-        (incoming, [frontend(), vec![branch(MapId::Services)]].concat()),
-        (incoming, [outside(), node_port(), vec![branch(MapId::Outside)]].concat()),
-        (incoming, [node_port(), vec![branch(MapId::Services)]].concat()),
+        (incoming, [outside(), frontend(), branch(MapId::Outside)].concat()),
+        (incoming, [frontend(), branch(MapId::Services)].concat()),
+        (incoming, [outside(), node_port(), branch(MapId::Outside)].concat()),
+        (incoming, [node_port(), branch(MapId::Services)].concat()),
         (own, other_families()),
-        (own, [frontend(), vec![branch(MapId::Services)]].concat()),
-        (own, [node_port(), vec![branch(MapId::Services)]].concat()),
+        (own, [frontend(), branch(MapId::Services)].concat()),
+        (own, [node_port(), branch(MapId::Services)].concat()),
     ]
 }
 
 /// What was not rewritten and cannot be meant for anybody else.
 fn refuse(settings: &Settings) -> Bodies {
-    let refused = Expr::Branch { map: MapId::Refused.name(), key: 0 };
+    let refused = || follow(MapId::Refused, MapId::Refusals);
     let services = [vec![destination(0)], range(0, settings.service_cidr, true)].concat();
     let tcp = vec![protocol(0), is(0, Data::new().protocol(TCP).cut(1)), Expr::Reject(Rejection::Reset)];
     vec![
-        (REFUSE, [frontend(), vec![refused.clone()]].concat()),
-        (REFUSE, [node_port(), vec![refused]].concat()),
+        (REFUSE, [frontend(), refused()].concat()),
+        (REFUSE, [node_port(), refused()].concat()),
         (REFUSE, [services, vec![Expr::Verdict(Verdict::Goto(REJECT.into()))]].concat()),
         (REJECT, tcp),
         (REJECT, vec![Expr::Reject(Rejection::PortUnreachable)]),
@@ -203,6 +225,13 @@ fn sources(settings: &Settings) -> Bodies {
         ),
         ("sources", [leaving, away, vec![Expr::Masquerade]].concat()),
     ]
+}
+
+/// Goes the way that the frontend has in `map`.
+fn follow(map: MapId, ways: MapId) -> Vec<Expr> {
+    const WAY: Register = 5;
+    let number = Expr::Lookup { map: map.name(), key: 0, to: Some(WAY), missing: false };
+    vec![number, Expr::Branch { map: ways.name(), key: WAY }]
 }
 
 /// Loads what the packet is sent to.

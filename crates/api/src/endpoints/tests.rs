@@ -144,6 +144,8 @@ fn policies_and_affinity_are_read_as_kubernetes_defaults_them() {
         service(json!({"type": "NodePort", "externalTrafficPolicy": "Local", "internalTrafficPolicy": "Local"}));
     assert!(external_is_local(&local) && internal_is_local(&local));
     assert!(!external_is_local(&service(json!({"type": "ClusterIP", "externalTrafficPolicy": "Local"}))));
+    let reachable = json!({"type": "ClusterIP", "externalTrafficPolicy": "Local", "externalIPs": ["192.0.2.9"]});
+    assert!(external_is_local(&service(reachable)));
     assert!(!internal_is_local(&web()));
     assert_eq!(affinity_seconds(&web()), None);
     assert_eq!(affinity_seconds(&service(json!({"sessionAffinity": "ClientIP"}))), Some(10_800));

@@ -32,8 +32,16 @@ pub(crate) struct Node {
 pub(crate) const NODE_IP: Ipv4Addr = Ipv4Addr::new(10, 1, 0, 1);
 const GATEWAY: Ipv4Addr = Ipv4Addr::new(169, 254, 1, 1);
 
-/// Runs `test` on a fresh node with a routed pod network and an empty table.
+/// Runs `test` on a fresh node with a routed pod network and a table without services.
 pub(crate) fn on_node(test: impl FnOnce(&mut Node) + Send) {
+    on_bare_node(|mut node| {
+        node.take(synced());
+        test(&mut node);
+    });
+}
+
+/// Runs `test` on a fresh node with a routed pod network, and no table yet.
+pub(crate) fn on_bare_node(test: impl FnOnce(Node) + Send) {
     on_host(|| {
         sysctl::set("net/ipv4/ip_forward", "1").unwrap();
         let mut socket = Socket::open(Protocol::Route).unwrap();
@@ -43,9 +51,7 @@ pub(crate) fn on_node(test: impl FnOnce(&mut Node) + Send) {
         batch.up(1).up(link).address(&address(link, NODE_IP));
         batch.route(&to("10.96.0.0/12", link, None, Some(NODE_IP))).commit().unwrap();
         let programmer = Programmer::new(Kernel::open("skiff").unwrap(), settings());
-        let mut node = Node { programmer, pods: 1 };
-        node.take(synced());
-        test(&mut node);
+        test(Node { programmer, pods: 1 });
     });
 }
 
