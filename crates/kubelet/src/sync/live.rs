@@ -229,6 +229,7 @@ impl Worker {
             let failed = pull.at;
             track.pulls.advance(failed, now);
         }
+        track.launching = true;
         let (name, attempt) = (track.name.clone(), track.next_attempt());
         self.launching = Some(name.clone());
         let launch = Launch {
@@ -251,6 +252,7 @@ impl Worker {
     pub(super) fn launched(&mut self, name: &str, attempt: u32, result: Result<Launched, LaunchError>, now: Timestamp) {
         self.launching = None;
         let Some(track) = self.track(name) else { return };
+        track.launching = false;
         match result {
             Ok(launched) => {
                 track.image = Some(launched.image);

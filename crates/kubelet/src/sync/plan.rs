@@ -72,6 +72,9 @@ fn need(track: &Track, policy: RestartPolicy) -> Need<'_> {
 /// Starts the container at `at`, unless it has to wait or another goes first.
 fn consider(pod: &Pod, plan: &mut Plan, tracks: &[Track], at: usize, after: Option<&Ended>, now: Timestamp) {
     let track = &tracks[at];
+    if track.launching {
+        return;
+    }
     let mut wait = |until: Timestamp, waiting: Waiting| {
         plan.wake = Some(plan.wake.map_or(until, |wake| wake.min(until)));
         plan.waiting.push((at, waiting));

@@ -81,6 +81,8 @@ pub(crate) struct Track {
     pub(crate) image: Option<(String, String)>,
     pub(crate) ready: bool,
     pub(crate) started: bool,
+    /// It is being started just now.
+    pub(crate) launching: bool,
     /// What is known is about a sandbox that is no more: in a new one, init containers run again.
     pub(crate) stale: bool,
 }
@@ -100,6 +102,7 @@ impl Track {
             image: None,
             ready: false,
             started: false,
+            launching: false,
             stale: false,
         }
     }

@@ -121,7 +121,7 @@ pub(crate) async fn readiness_and_liveness_are_probed(world: Arc<World>) {
     world.until_ready("probed").await;
     let pod = world.until("probed", |pod| container(pod, 0).is_some_and(|main| main.restart_count > 0)).await;
     let last = container(&pod, 0).unwrap().last_state.clone().unwrap().terminated.unwrap();
-    assert_eq!(last.exit_code, 143, "{last:?}");
+    assert_eq!(last.exit_code, 137, "it does not heed SIGTERM: {last:?}");
     world.until_event("probed", "Unhealthy: Liveness probe failed: cat: can't open '/tmp/alive'").await;
     world.until_event("probed", "Killing: Container main failed liveness probe, will be restarted").await;
     world.delete("probed").await;
