@@ -285,7 +285,7 @@ impl Worker {
                 self.forget(name, attempt);
             }
             Err(LaunchError::Cancelled) => {}
-            Err(LaunchError::Image { reason, message }) if reason != "InvalidImageName" => {
+            Err(LaunchError::Image { reason: reason @ "ErrImagePull", message }) => {
                 if track.pulls.pause().is_zero() {
                     track.pulls.advance(now, now);
                 }

@@ -48,6 +48,8 @@ const TESTS: &[Test] = tests![
     failures::what_is_missing_is_waited_for,
     failures::what_is_not_supported_is_named,
     failures::a_deadline_ends_a_pod,
+    restart::a_lost_sandbox_is_made_again,
+    restart::a_changed_image_restarts_its_container,
     volumes::files_are_shared_and_updated,
     volumes::the_service_account_is_mounted,
     volumes::memory_volumes_and_sub_paths,
