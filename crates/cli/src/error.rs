@@ -46,6 +46,9 @@ pub enum Error {
     /// What was waited for did not come in time.
     #[error("error: timed out waiting for the condition on {0}")]
     TimedOut(String),
+    /// What was asked for did not come about.
+    #[error("error: {0}")]
+    Failed(String),
     /// Output could not be written.
     #[error("error: {0}")]
     Output(#[from] std::io::Error),
@@ -59,6 +62,15 @@ impl Error {
     /// A mistake in the command's words.
     pub(crate) fn usage(message: impl Into<String>) -> Self {
         Self::Usage(message.into())
+    }
+
+    /// What a `Status` object says.
+    pub(crate) fn status(object: &serde_json::Value) -> Self {
+        Self::Status {
+            reason: object["reason"].as_str().unwrap_or_default().to_owned(),
+            message: object["message"].as_str().unwrap_or_default().to_owned(),
+            code: object["code"].as_u64().and_then(|code| code.try_into().ok()).unwrap_or_default(),
+        }
     }
 
     /// Whether the server said that the object is not there.

@@ -12,34 +12,44 @@
 
 mod command;
 mod discovery;
+mod duration;
 mod error;
 mod files;
 mod global;
 mod jsonpath;
 mod names;
+mod objects;
+mod output;
 mod print;
 mod session;
 mod verbs;
+mod watch;
 
-use std::process::ExitCode;
+use std::{io::Write, process::ExitCode};
 
 pub use command::Command;
 pub use error::Error;
 pub use global::Global;
 use session::Session;
+use skiff_client::kube::Client;
+
+/// Carries a command out over a client that exists already; what it prints goes to `out`.
+pub async fn run_over(client: Client, command: &Command, global: Global, out: Box<dyn Write + Send>) -> ExitCode {
+    finish(command.run(&Session::over(client, global, out)).await)
+}
 
 /// Carries a command out against the cluster that `global` names. Prints what it has to say; the exit
 /// code is kubectl's.
 pub async fn run(command: Command, global: Global) -> ExitCode {
-    let done = match Session::new(global).await {
-        Ok(session) => command.run(&session).await,
-        Err(error) => Err(error),
-    };
-    match done {
-        Ok(code) => code,
-        Err(error) => {
-            eprintln!("{error}");
-            ExitCode::FAILURE
-        }
+    match Session::new(global).await {
+        Ok(session) => finish(command.run(&session).await),
+        Err(error) => finish(Err(error)),
     }
+}
+
+fn finish(done: Result<ExitCode, Error>) -> ExitCode {
+    done.unwrap_or_else(|error| {
+        eprintln!("{error}");
+        ExitCode::FAILURE
+    })
 }

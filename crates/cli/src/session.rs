@@ -1,6 +1,10 @@
 //! A connection to one cluster: requests with JSON bodies, errors as `Status`.
 
-use std::{path::PathBuf, sync::OnceLock};
+use std::{
+    io::Write,
+    path::PathBuf,
+    sync::{Mutex, OnceLock},
+};
 
 use bytes::Bytes;
 use futures::AsyncBufRead;
@@ -16,6 +20,11 @@ pub(crate) const JSON: &str = "application/json";
 pub(crate) const TABLE: &str = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json";
 const AGENT: &str = concat!("skiff/", env!("CARGO_PKG_VERSION"));
 
+/// A strategic merge patch.
+pub(crate) const STRATEGIC: &str = "application/strategic-merge-patch+json";
+/// A merge patch.
+pub(crate) const MERGE: &str = "application/merge-patch+json";
+
 /// A connected client.
 pub(crate) struct Session {
     client: Client,
@@ -23,6 +32,7 @@ pub(crate) struct Session {
     namespace: String,
     discovery: tokio::sync::OnceCell<Discovery>,
     target: OnceLock<Target>,
+    out: Mutex<Box<dyn Write + Send>>,
 }
 
 impl Session {
@@ -37,11 +47,29 @@ impl Session {
             },
         };
         let client = connect(&target, global.namespace.as_deref()).await.map_err(|error| no_cluster(error, &target))?;
-        let namespace = client.default_namespace().to_owned();
-        let held = OnceLock::new();
+        let session = Self::over(client, global, Box::new(std::io::stdout()));
         // A fresh lock takes its first value.
-        let _ = held.set(target);
-        Ok(Self { client, namespace, global, discovery: tokio::sync::OnceCell::new(), target: held })
+        let _ = session.target.set(target);
+        Ok(session)
+    }
+
+    /// A session over a client that exists already; what is printed goes to `out`.
+    pub(crate) fn over(client: Client, global: Global, out: Box<dyn Write + Send>) -> Self {
+        let namespace = global.namespace.clone().unwrap_or_else(|| client.default_namespace().to_owned());
+        let (discovery, target) = (tokio::sync::OnceCell::new(), OnceLock::new());
+        Self { client, global, namespace, discovery, target, out: Mutex::new(out) }
+    }
+
+    /// Prints text as it is.
+    pub(crate) fn write(&self, text: &str) -> Result<(), Error> {
+        let mut out = self.out.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        out.write_all(text.as_bytes())?;
+        Ok(out.flush()?)
+    }
+
+    /// Prints a line.
+    pub(crate) fn say(&self, line: &str) -> Result<(), Error> {
+        self.write(&format!("{line}\n"))
     }
 
     /// The namespace of namespaced requests.
@@ -88,6 +116,16 @@ impl Session {
         serde_json::from_str(&text).map_err(|error| Error::Parse { path: path.to_owned(), why: error.to_string() })
     }
 
+    /// POSTs an object.
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Result<Value, Error> {
+        self.send(Method::POST, path, JSON, JSON, Some(body)).await
+    }
+
+    /// PATCHes an object with a patch of the given content type.
+    pub(crate) async fn patch(&self, path: &str, content: &str, body: &Value) -> Result<Value, Error> {
+        self.send(Method::PATCH, path, JSON, content, Some(body)).await
+    }
+
     /// GETs text.
     pub(crate) async fn text(&self, path: &str) -> Result<String, Error> {
         Ok(self.client.request_text(request(Method::GET, path, "*/*", JSON, Vec::new())?).await?)
@@ -120,4 +158,10 @@ fn no_cluster(error: skiff_client::ConnectError, target: &Target) -> Error {
         ),
         _ => Error::Connect(error),
     }
+}
+
+/// A query's value, percent-encoded.
+pub(crate) fn escaped(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    text.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
 }

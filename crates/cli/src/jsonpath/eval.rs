@@ -64,8 +64,11 @@ fn take<'a>(step: &Step, value: &'a Value, root: &'a Value, next: &mut Vec<&'a V
         }
         Step::Filter(filter) => {
             for child in children(value) {
-                if holds(filter, child, root)? {
-                    next.push(child);
+                // An index that leads nowhere makes the filter false.
+                match holds(filter, child, root) {
+                    Ok(true) => next.push(child),
+                    Ok(false) | Err(PathError::OutOfBounds { .. }) => {}
+                    Err(error) => return Err(error),
                 }
             }
         }

@@ -1,11 +1,9 @@
 //! `-o`: how objects are printed.
 
-use std::io::Write as _;
-
 use serde_json::{Value, json};
 
 use super::{columns::Columns, yaml};
-use crate::{error::Error, jsonpath::Template};
+use crate::{error::Error, jsonpath::Template, session::Session};
 
 /// An output format.
 #[derive(Clone, Debug, PartialEq)]
@@ -62,7 +60,7 @@ impl Format {
 }
 
 /// The name that `-o name` prints.
-fn name(object: &Value) -> String {
+pub(crate) fn name(object: &Value) -> String {
     let kind = object["kind"].as_str().unwrap_or_default().to_lowercase();
     let group = object["apiVersion"].as_str().and_then(|version| Some(version.split_once('/')?.0));
     let name = object["metadata"]["name"].as_str().unwrap_or_default();
@@ -71,7 +69,7 @@ fn name(object: &Value) -> String {
 
 /// Prints one object, or a list, in a format that takes objects. `managedFields` are left out, as
 /// kubectl does.
-pub(crate) fn print_object(object: &Value, format: &Format) -> Result<(), Error> {
+pub(crate) fn print_object(session: &Session, object: &Value, format: &Format) -> Result<(), Error> {
     let mut object = object.clone();
     for one in object["items"].as_array_mut().into_iter().flatten() {
         hide_managed(one);
@@ -94,8 +92,7 @@ pub(crate) fn print_object(object: &Value, format: &Format) -> Result<(), Error>
         }
         Format::Table { .. } => return Ok(()),
     };
-    std::io::stdout().write_all(text.as_bytes())?;
-    Ok(())
+    session.write(&text)
 }
 
 /// JSON with kubectl's indentation of four.

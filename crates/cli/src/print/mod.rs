@@ -4,7 +4,7 @@ mod columns;
 mod format;
 mod table;
 
-pub(crate) use format::{Format, as_list, print_object};
+pub(crate) use format::{Format, as_list, name, print_object};
 pub(crate) use table::{Layout, Table};
 
 use serde_json::Value;

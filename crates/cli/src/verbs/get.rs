@@ -12,7 +12,7 @@ use crate::{
     jsonpath::Template,
     names::{self, Selection},
     print::{Format, Layout, Table, as_list, print_object},
-    session::{JSON, Session, TABLE},
+    session::{JSON, Session, TABLE, escaped},
 };
 
 /// Flags of `get`.
@@ -73,7 +73,7 @@ impl Get {
     /// Prints what was asked for.
     pub(crate) async fn run(&self, session: &Session) -> Result<ExitCode, Error> {
         if let Some(path) = &self.raw {
-            print!("{}", session.text(path).await?);
+            session.write(&session.text(path).await?)?;
             return Ok(ExitCode::SUCCESS);
         }
         let format = Format::parse(self.output.as_deref())?;
@@ -179,9 +179,9 @@ impl Get {
             items = paired.into_iter().map(|(_, item)| item).collect();
         }
         match (single, items.pop()) {
-            (true, Some(only)) => print_object(&only, format),
+            (true, Some(only)) => print_object(session, &only, format),
             (true, None) => Ok(()),
-            (false, last) => print_object(&as_list(items.into_iter().chain(last).collect()), format),
+            (false, last) => print_object(session, &as_list(items.into_iter().chain(last).collect()), format),
         }
     }
 
@@ -202,13 +202,13 @@ impl Get {
                 Ok(Some(document)) => match &mut pending {
                     Some((kind, held)) if *kind == ask.resource.qualified() => append(held, document),
                     _ => {
-                        shown += self.show(pending.take(), layout, asks, shown > 0)?;
+                        shown += self.show(session, pending.take(), layout, asks, shown > 0)?;
                         pending = Some((ask.resource.qualified(), document));
                     }
                 },
             }
         }
-        shown += self.show(pending, layout, asks, shown > 0)?;
+        shown += self.show(session, pending, layout, asks, shown > 0)?;
         let refused = code != ExitCode::SUCCESS;
         if shown == 0 && !refused && !self.ignore_not_found {
             let namespaced = asks.iter().any(|ask| ask.resource.namespaced) && !self.all_namespaces;
@@ -228,7 +228,14 @@ impl Get {
         }
     }
 
-    fn show(&self, table: Option<(String, Value)>, layout: Layout, asks: &[Ask], after: bool) -> Result<usize, Error> {
+    fn show(
+        &self,
+        session: &Session,
+        table: Option<(String, Value)>,
+        layout: Layout,
+        asks: &[Ask],
+        after: bool,
+    ) -> Result<usize, Error> {
         let Some((kind, document)) = table else { return Ok(0) };
         let Some(ask) = asks.iter().find(|ask| ask.resource.qualified() == kind) else { return Ok(0) };
         let layout = Layout { namespace: layout.namespace && ask.resource.namespaced, ..layout };
@@ -242,7 +249,7 @@ impl Get {
             table.sort_by_keys(&sort_keys(path, &objects)?);
         }
         let gap = if after { "\n" } else { "" };
-        print!("{gap}{}", table.render(layout.headers));
+        session.write(&format!("{gap}{}", table.render(layout.headers)))?;
         Ok(1)
     }
 
@@ -255,9 +262,9 @@ impl Get {
         let mut table = Table::read(&first, layout, &prefix);
         let text = if format.wants_objects() { String::new() } else { table.render(layout.headers) };
         if !self.watch_only && format.wants_objects() {
-            print_object(&first, format)?;
+            print_object(session, &first, format)?;
         } else if !self.watch_only && !table.is_empty() {
-            print!("{text}");
+            session.write(&text)?;
         }
         let version = first["metadata"]["resourceVersion"].as_str().unwrap_or_default().to_owned();
         let (path, fields) = match &ask.name {
@@ -275,21 +282,13 @@ impl Get {
                 .map_err(|error| Error::Parse { path: path.to_owned(), why: error.to_string() })?;
             let object = &event["object"];
             match event["type"].as_str() {
-                Some("ERROR") => return Err(status(object)),
+                Some("ERROR") => return Err(Error::status(object)),
                 Some("BOOKMARK") | None => {}
-                Some(_) if format.wants_objects() => print_object(object, format)?,
-                Some(_) => print!("{}", Table::read(object, layout, &prefix).aligned_with(&table).render(false)),
+                Some(_) if format.wants_objects() => print_object(session, object, format)?,
+                Some(_) => session.write(&Table::read(object, layout, &prefix).aligned_with(&table).render(false))?,
             }
         }
         Ok(ExitCode::SUCCESS)
-    }
-}
-
-fn status(object: &Value) -> Error {
-    Error::Status {
-        reason: object["reason"].as_str().unwrap_or_default().to_owned(),
-        message: object["message"].as_str().unwrap_or_default().to_owned(),
-        code: object["code"].as_u64().and_then(|code| code.try_into().ok()).unwrap_or_default(),
     }
 }
 
@@ -317,10 +316,4 @@ fn sort_keys(path: &str, objects: &[Value]) -> Result<Vec<String>, Error> {
         None => String::new(),
     };
     Ok(objects.iter().map(key).collect())
-}
-
-/// A query's value, percent-encoded.
-pub(crate) fn escaped(text: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-    text.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
 }

@@ -1,3 +1,12 @@
 //! One module per verb, each with its flags and what it does.
 
+pub(crate) mod apply;
+pub(crate) mod create;
+pub(crate) mod delete;
+pub(crate) mod expose;
 pub(crate) mod get;
+pub(crate) mod logs;
+pub(crate) mod rollout;
+pub(crate) mod run;
+pub(crate) mod scale;
+pub(crate) mod wait;
