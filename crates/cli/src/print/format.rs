@@ -71,7 +71,7 @@ pub(crate) fn name(object: &Value) -> String {
 /// kubectl does.
 pub(crate) fn print_object(session: &Session, object: &Value, format: &Format) -> Result<(), Error> {
     let mut object = object.clone();
-    for one in object["items"].as_array_mut().into_iter().flatten() {
+    for one in object.get_mut("items").and_then(Value::as_array_mut).into_iter().flatten() {
         hide_managed(one);
     }
     hide_managed(&mut object);
