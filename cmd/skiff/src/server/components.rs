@@ -15,8 +15,8 @@ use crate::args::Publish;
 /// A node that is silent for so long counts as unreachable (kube-controller-manager's default).
 const NODE_GRACE: Duration = Duration::from_secs(40);
 
-/// Starts all; returns when the node is ready.
-pub(crate) async fn start(cluster: &Cluster, banner: &Banner) -> anyhow::Result<()> {
+/// Starts all; returns when the node is ready. The node works as long as what is returned is kept.
+pub(crate) async fn start(cluster: &Cluster, banner: &Banner) -> anyhow::Result<Kubelet> {
     let (published, report) = watch::channel(Report::default());
     controllers(cluster)?;
     data_plane(cluster, published);
@@ -25,7 +25,7 @@ pub(crate) async fn start(cluster: &Cluster, banner: &Banner) -> anyhow::Result<
     serve_local(cluster, images, report)?;
     kubelet.ready().await;
     banner.ready(&cluster.args, &cluster.node_name, cluster.network.node_ip());
-    Ok(())
+    Ok(kubelet)
 }
 
 /// Runs a component until the server stops; one that ends with an error is told loudly.

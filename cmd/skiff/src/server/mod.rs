@@ -96,10 +96,12 @@ async fn serve(args: ServerArgs, started: Instant) -> anyhow::Result<()> {
         tasks,
         stop: stop.clone(),
     };
-    let running = stop.run_until_cancelled(components::start(&cluster, &banner)).await;
-    running.transpose()?;
+    let kubelet = stop.run_until_cancelled(components::start(&cluster, &banner)).await.transpose()?;
     stop.cancelled().await;
     banner.stopping();
+    if let Some(kubelet) = kubelet {
+        kubelet.stopped().await;
+    }
     cluster.tasks.close();
     if tokio::time::timeout(std::time::Duration::from_secs(10), cluster.tasks.wait()).await.is_err() {
         tracing::warn!("some parts did not end in time");

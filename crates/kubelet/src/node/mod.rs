@@ -31,7 +31,7 @@ pub(crate) async fn run(
     stop: CancellationToken,
 ) {
     let work = async {
-        let mut held = register(&client, &config, &facts).await;
+        let held = register(&client, &config, &facts).await;
         ready.send_replace(true);
         let mut lease = lease::Lease::new(client.clone(), &config.node_name, held.metadata.uid.clone());
         let mut ticks = tokio::time::interval(lease::RENEW);
@@ -40,9 +40,7 @@ pub(crate) async fn run(
             ticks.tick().await;
             lease.renew().await;
             let pressure = Pressure::read(&config);
-            if let Some(node) = refresh(&client, &config, &facts, pressure, &held).await {
-                held = node;
-            }
+            refresh(&client, &config, &facts, pressure).await;
         }
     };
     let _ = stop.run_until_cancelled(work).await;
@@ -77,18 +75,20 @@ async fn try_register(client: &Client, config: &Config, facts: &Facts) -> kube::
     patch_status(&api, &wanted).await
 }
 
-/// Reports what changed about the machine, if anything did.
-async fn refresh(client: &Client, config: &Config, facts: &Facts, pressure: Pressure, held: &Node) -> Option<Node> {
-    let wanted = object::node(config, facts, pressure, Some(held), Timestamp::now());
-    if held.status.as_ref().is_some_and(|status| same(status, wanted.status.as_ref())) {
-        return None;
-    }
-    match patch_status(&Api::all(client.clone()), &wanted).await {
-        Ok(node) => Some(node),
-        Err(error) => {
-            tracing::debug!(node = config.node_name, %error, "the node's status will be written again");
-            None
+/// Reports what changed about the machine, or puts right what others made of it: a node that was
+/// silent for a while has been marked unknown.
+async fn refresh(client: &Client, config: &Config, facts: &Facts, pressure: Pressure) {
+    let api: Api<Node> = Api::all(client.clone());
+    let refreshed = async {
+        let held = api.get(&config.node_name).await?;
+        let wanted = object::node(config, facts, pressure, Some(&held), Timestamp::now());
+        if held.status.as_ref().is_some_and(|status| same(status, wanted.status.as_ref())) {
+            return Ok(());
         }
+        patch_status(&api, &wanted).await.map(drop)
+    };
+    if let Err::<(), kube::Error>(error) = refreshed.await {
+        tracing::debug!(node = config.node_name, %error, "the node's status will be written again");
     }
 }
 
