@@ -9,7 +9,7 @@ use skiff_api::{
     status::{Qualified, Status},
 };
 
-use crate::{kind, resource::suffix, state::State};
+use crate::{allocate::list_mut, kind, resource::suffix, state::State};
 
 const MOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 const VOLUME: &str = "kube-api-access-";
@@ -91,9 +91,8 @@ fn mount(pod: &mut Value) {
         None => (format!("{VOLUME}{}", suffix()), true),
     };
     let mut used = false;
-    for list in ["initContainers", "containers"] {
-        let containers = pod["spec"][list].as_array_mut().map(Vec::as_mut_slice).unwrap_or_default();
-        for container in containers {
+    for list in ["/spec/initContainers", "/spec/containers"] {
+        for container in list_mut(pod, list) {
             used |= mount_into(container, &name);
         }
     }

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
+use super::list_mut;
 use super::service::{has_addresses, has_node_ports, needs_health_check_port, type_of};
 
 /// Brings the new version in line with the old one.
@@ -58,7 +59,7 @@ fn node_port(port: &Value) -> i64 {
 
 fn keep_node_ports(new: &mut Value, old: &Value) {
     let before: Vec<&Value> = old["spec"]["ports"].as_array().into_iter().flatten().collect();
-    let ports = new["spec"]["ports"].as_array_mut().map(Vec::as_mut_slice).unwrap_or_default();
+    let ports = list_mut(new, "/spec/ports");
     let mut used: BTreeSet<(String, i64)> =
         ports.iter().filter(|port| node_port(port) != 0).map(|port| (key(port).0, node_port(port))).collect();
     for port in ports.iter_mut().filter(|port| node_port(port) == 0) {
@@ -107,13 +108,13 @@ fn external(service: &Value) -> bool {
 }
 
 fn remove(service: &mut Value, field: &str) {
-    if let Some(spec) = service["spec"].as_object_mut() {
+    if let Some(spec) = service.get_mut("spec").and_then(Value::as_object_mut) {
         spec.remove(field);
     }
 }
 
 fn remove_status(service: &mut Value) {
-    if let Some(status) = service["status"].as_object_mut() {
+    if let Some(status) = service.get_mut("status").and_then(Value::as_object_mut) {
         status.insert("loadBalancer".to_owned(), Value::Object(Map::new()));
     }
 }
@@ -125,7 +126,7 @@ fn lose_node_ports(new: &mut Value, old: &Value) {
     if !numbers(new).is_subset(&numbers(old)) {
         return;
     }
-    for port in new["spec"]["ports"].as_array_mut().map(Vec::as_mut_slice).unwrap_or_default() {
+    for port in list_mut(new, "/spec/ports") {
         if let Some(port) = port.as_object_mut() {
             port.remove("nodePort");
         }

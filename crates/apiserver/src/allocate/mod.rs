@@ -67,6 +67,13 @@ impl Allocator {
     }
 }
 
+/// The list at a JSON pointer, to be changed; empty if there is none. Unlike indexing, looking does not
+/// make one.
+pub(crate) fn list_mut<'a>(object: &'a mut serde_json::Value, pointer: &str) -> &'a mut [serde_json::Value] {
+    let list = object.pointer_mut(pointer).and_then(serde_json::Value::as_array_mut);
+    list.map(Vec::as_mut_slice).unwrap_or_default()
+}
+
 fn number(address: &str) -> Option<u32> {
     address.parse::<Ipv4Addr>().ok().map(u32::from)
 }

@@ -8,7 +8,7 @@ use std::{
 use serde_json::{Value, json};
 
 use super::{
-    AllocationError, Allocator, families, number,
+    AllocationError, Allocator, families, list_mut, number,
     pool::{Claim, Pool, PoolError, Refused},
 };
 
@@ -168,7 +168,7 @@ impl Allocator {
                 by_port.entry(port["port"].as_i64().unwrap_or(0)).or_insert((given, vec![])).1.push(text(port));
             }
         }
-        let list = service["spec"]["ports"].as_array_mut().map(Vec::as_mut_slice).unwrap_or_default();
+        let list = list_mut(service, "/spec/ports");
         for port in list.iter_mut().filter(|port| node_port(port).is_none()) {
             let (key, protocol) = (port["port"].as_i64().unwrap_or(0), text(port));
             let chosen = match by_port.get_mut(&key).filter(|(_, protocols)| !protocols.contains(&protocol)) {

@@ -17,6 +17,7 @@ async fn a_pod_gets_account_token_and_tolerations() {
     assert_eq!(spec["tolerations"].as_array().unwrap().len(), 2);
     assert_eq!(spec["priority"], 0);
     assert_eq!(made["status"]["phase"], "Pending");
+    assert!(spec.get("initContainers").is_none(), "looking at a list does not make one");
     let mut other = pod("q");
     other["spec"]["serviceAccountName"] = json!("none");
     let refused = server.post(PODS, &other).await;
