@@ -26,6 +26,7 @@ mod config;
 mod dispatch;
 mod documents;
 mod error;
+mod expiry;
 mod health;
 mod http;
 mod kind;

@@ -15,6 +15,7 @@ use crate::{
     config::Config,
     documents::Documents,
     error::Error,
+    expiry::Expiry,
     kind::{self, Kind, decode},
     layers::AT_ONCE,
     resource::Pages,
@@ -33,6 +34,7 @@ pub(crate) struct State {
     pub(crate) tokens: Issuer,
     pub(crate) pages: Pages,
     pub(crate) documents: Documents,
+    pub(crate) expiry: Expiry,
     /// Requests that may be worked on at once.
     pub(crate) slots: Semaphore,
     /// Cancelled when the server stops: watches end.
@@ -50,6 +52,7 @@ impl State {
             authorizer: Authorizer { rbac: Rbac::default() },
             pages: Pages::default(),
             documents: Documents::default(),
+            expiry: Expiry::default(),
             slots: Semaphore::new(AT_ONCE),
             stopping: CancellationToken::new(),
             store,

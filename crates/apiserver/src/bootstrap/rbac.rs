@@ -100,66 +100,49 @@ pub(super) fn plan(plan: &mut Plan<'_>) -> Result<(), Error> {
     Ok(())
 }
 
+/// What everyone may look at.
+const PUBLIC: &[&str] = &["/healthz", "/livez", "/readyz", "/version", "/version/"];
+/// What everyone who proved who they are may look at.
+const DISCOVERY: &[&str] = &["/api", "/api/*", "/apis", "/apis/*", "/openapi", "/openapi/*"];
+const MONITORING: &[&str] = &["/healthz/*", "/livez/*", "/metrics", "/metrics/slis", "/readyz/*"];
+
 fn roles() -> Vec<(&'static str, Vec<Value>)> {
     vec![
         ("cluster-admin", vec![rule(&["*"], &["*"], &["*"]), paths(&["*"], &["*"])]),
         ("admin", admin()),
         ("edit", edit()),
         ("view", view()),
-        (
-            "system:basic-user",
-            vec![
-                rule(&["authorization.k8s.io"], &["selfsubjectaccessreviews", "selfsubjectrulesreviews"], &["create"]),
-                rule(&["authentication.k8s.io"], &["selfsubjectreviews"], &["create"]),
-            ],
-        ),
-        (
-            "system:discovery",
-            vec![paths(
-                &["get"],
-                &[
-                    "/api",
-                    "/api/*",
-                    "/apis",
-                    "/apis/*",
-                    "/healthz",
-                    "/livez",
-                    "/openapi",
-                    "/openapi/*",
-                    "/readyz",
-                    "/version",
-                    "/version/",
-                ],
-            )],
-        ),
-        (
-            "system:public-info-viewer",
-            vec![paths(&["get"], &["/healthz", "/livez", "/readyz", "/version", "/version/"])],
-        ),
-        (
-            "system:auth-delegator",
-            vec![
-                rule(&["authentication.k8s.io"], &["tokenreviews"], &["create"]),
-                rule(&["authorization.k8s.io"], &["subjectaccessreviews"], &["create"]),
-            ],
-        ),
-        (
-            "system:monitoring",
-            vec![paths(
-                &["get"],
-                &["/healthz", "/healthz/*", "/livez", "/livez/*", "/metrics", "/metrics/slis", "/readyz", "/readyz/*"],
-            )],
-        ),
+        ("system:basic-user", basic_user()),
+        ("system:discovery", vec![paths(&["get"], &[DISCOVERY, PUBLIC].concat())]),
+        ("system:public-info-viewer", vec![paths(&["get"], PUBLIC)]),
+        ("system:auth-delegator", auth_delegator()),
+        ("system:monitoring", vec![paths(&["get"], &[MONITORING, PUBLIC].concat())]),
         ("system:node", node()),
-        (
-            "system:node-proxier",
-            vec![
-                rule(&[""], &["endpoints", "services"], &["list", "watch"]),
-                rule(&[""], &["nodes"], READ),
-                rule(&["", "events.k8s.io"], &["events"], &["create", "patch", "update"]),
-                rule(&["discovery.k8s.io"], &["endpointslices"], &["list", "watch"]),
-            ],
-        ),
+        ("system:node-proxier", node_proxier()),
+    ]
+}
+
+fn basic_user() -> Vec<Value> {
+    let questions = ["selfsubjectaccessreviews", "selfsubjectrulesreviews"];
+    vec![
+        rule(&["authorization.k8s.io"], &questions, &["create"]),
+        rule(&["authentication.k8s.io"], &["selfsubjectreviews"], &["create"]),
+    ]
+}
+
+fn auth_delegator() -> Vec<Value> {
+    vec![
+        rule(&["authentication.k8s.io"], &["tokenreviews"], &["create"]),
+        rule(&["authorization.k8s.io"], &["subjectaccessreviews"], &["create"]),
+    ]
+}
+
+fn node_proxier() -> Vec<Value> {
+    vec![
+        rule(&[""], &["endpoints", "services"], &["list", "watch"]),
+        rule(&[""], &["nodes"], READ),
+        rule(&["", "events.k8s.io"], &["events"], &["create", "patch", "update"]),
+        rule(&["discovery.k8s.io"], &["endpointslices"], &["list", "watch"]),
     ]
 }
 

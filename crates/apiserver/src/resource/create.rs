@@ -12,7 +12,7 @@ use super::{
     write::{self, WriteOptions},
 };
 use crate::{
-    admission,
+    admission, expiry,
     http::respond::{self, Answer},
     state::now,
 };
@@ -119,6 +119,7 @@ async fn insert_named(call: &Call, mut object: Value, options: &WriteOptions) ->
         Ok(committed) => {
             let entry = committed.entries.into_iter().next().flatten();
             let entry = entry.ok_or_else(|| Status::internal("the commit gave nothing back"))?;
+            expiry::created(&call.state, kind, now());
             Ok(Created::Stored(entry.value.clone()))
         }
         Err(TransactError::Conflict { .. }) => Err(Status::already_exists(call.resource(), meta::name(&object))),
