@@ -245,3 +245,26 @@ fn layers_linked_within_a_docker_archive_are_found() {
         assert_eq!(images[0].image_id(), images[0].id.to_string());
     });
 }
+
+#[test]
+fn what_our_script_packs_is_an_image_and_always_the_same_one() {
+    run(async {
+        let place = Place::new().await;
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../scripts/pack-image");
+        let packed = ["a.tar", "b.tar"].map(|out| {
+            let out = place.folder.path().join(out);
+            // Any file will do for a program that is not run.
+            let done = std::process::Command::new(script).arg(script).arg("httpenv").arg(&out).output().unwrap();
+            assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+            std::fs::read(out).unwrap()
+        });
+        assert!(packed[0] == packed[1]);
+        let images = place.import(&packed[0]).await.unwrap();
+        assert_eq!(images[0].names, ["docker.io/library/httpenv:latest"]);
+        assert_eq!(
+            (&images[0].config.entrypoint[..], &images[0].config.exposed_ports[..]),
+            (&["/httpenv".to_owned()][..], &["8888/tcp".to_owned()][..])
+        );
+        assert_eq!(std::fs::read(images[0].layers[0].join("httpenv")).unwrap(), std::fs::read(script).unwrap());
+    });
+}
