@@ -103,7 +103,6 @@ impl Kubelet {
     }
 
     /// What the API server asks of a node: `/containerLogs/…`, `/pods`, `/healthz`.
-    #[must_use]
     pub fn router(&self) -> Router {
         server::router(Arc::clone(&self.shared), self.pods.clone())
     }

@@ -3,7 +3,7 @@
 use std::{
     collections::VecDeque,
     fs, io,
-    io::{BufRead as _, BufReader, Read as _, Seek as _, SeekFrom},
+    io::{BufRead as _, BufReader, Read as _},
     path::{Path, PathBuf},
 };
 
@@ -147,14 +147,11 @@ impl Tail {
     /// The next whole line; none when there is no more for now.
     pub(super) fn line(&mut self) -> io::Result<Option<Vec<u8>>> {
         let room = LONGEST_LINE.saturating_sub(self.unfinished.len() as u64).max(1);
-        let read = (&mut self.reader).take(room).read_until(b'\n', &mut self.unfinished)?;
+        // At the end of the file its buffer is empty: the next call sees what was added meanwhile.
+        (&mut self.reader).take(room).read_until(b'\n', &mut self.unfinished)?;
         let whole = self.unfinished.ends_with(b"\n") || self.unfinished.len() as u64 >= LONGEST_LINE;
         if whole {
             return Ok(Some(std::mem::take(&mut self.unfinished)));
-        }
-        if read == 0 {
-            // What the buffer saw as the end may have grown meanwhile; forget nothing of it.
-            self.reader.seek(SeekFrom::Current(0))?;
         }
         Ok(None)
     }

@@ -50,7 +50,8 @@ mod tests {
     #[test]
     fn verdicts_change_at_their_thresholds() {
         let probe = Probe { success_threshold: Some(2), failure_threshold: Some(3), ..Probe::default() };
-        let table: [(Option<bool>, &[bool], &[Option<bool>]); 4] = [
+        type Case = (Option<bool>, &'static [bool], &'static [Option<bool>]);
+        let table: [Case; 4] = [
             (None, &[true, true, true], &[None, Some(true), None]),
             (Some(false), &[true, false, true, true], &[None, None, None, Some(true)]),
             (Some(true), &[false, false, true, false, false, false], &[None, None, None, None, None, Some(false)]),

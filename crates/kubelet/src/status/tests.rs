@@ -68,7 +68,8 @@ fn set(track: &mut Track, state: &str) {
 #[test]
 fn phases_follow_the_containers() {
     use Phase::{Failed, Pending, Running, Succeeded};
-    let table: &[(&str, &[&str], &[&str], bool, Phase)] = &[
+    type Case = (&'static str, &'static [&'static str], &'static [&'static str], bool, Phase);
+    let table: &[Case] = &[
         ("Always", &[], &["new"], false, Pending),
         ("Always", &[], &["running"], false, Running),
         ("Always", &[], &["running", "new"], false, Pending),
