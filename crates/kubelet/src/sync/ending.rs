@@ -3,7 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::Pod;
 use kube::{
     Api,
@@ -90,9 +90,10 @@ impl Worker {
         let seconds = self.pod.metadata.deletion_grace_period_seconds.unwrap_or(seconds);
         let grace = Duration::from_secs(u64::try_from(seconds).unwrap_or_default());
         let due = match &self.pod.metadata.deletion_timestamp {
-            // The deletion timestamp says when the grace period ends.
+            // The deletion timestamp says when the grace period ends, without its fraction of a second.
             Some(time) => {
-                let ahead: Duration = time.0.duration_since(Timestamp::now()).try_into().unwrap_or_default();
+                let ends = time.0.saturating_add(SignedDuration::from_secs(1)).unwrap_or(time.0);
+                let ahead: Duration = ends.duration_since(Timestamp::now()).try_into().unwrap_or_default();
                 Instant::now() + ahead.min(grace)
             }
             None => Instant::now() + FORCED,

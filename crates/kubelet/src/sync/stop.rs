@@ -10,7 +10,7 @@ use tokio::{sync::watch, time::Instant};
 use super::{hooks, shared::Shared};
 use crate::pod;
 
-/// What a container has at least to end, after its preStop hook.
+/// What a container has at least to end by itself when a preStop hook has used up its time.
 const LEAST: Duration = Duration::from_secs(2);
 
 /// What ending a container needs.
@@ -31,15 +31,14 @@ impl Stop {
     /// Does it; returns when the container has ended.
     pub(crate) async fn run(mut self) {
         self.shared.container_normal(&self.pod, &self.name, "Killing", self.message.clone());
-        self.pre_stop().await;
-        let floor = Instant::now() + LEAST;
+        let hooked = self.pre_stop().await;
+        let mut until = *self.deadline.borrow();
+        if hooked && self.may_linger() {
+            until = until.max(Instant::now() + LEAST);
+        }
         let signal = number(self.signal.as_deref().unwrap_or("SIGTERM"));
-        let in_time = *self.deadline.borrow() > Instant::now() || self.allowed_floor();
-        if in_time && self.sandbox.kill(&self.name, signal).await.is_ok() {
-            let until = (*self.deadline.borrow()).max(if self.allowed_floor() { floor } else { Instant::now() });
-            if self.ended_by(until).await {
-                return;
-            }
+        if until > Instant::now() && self.sandbox.kill(&self.name, signal).await.is_ok() && self.ended_by(until).await {
+            return;
         }
         // It may have ended meanwhile.
         let _ = self.sandbox.kill(&self.name, Signal::SIGKILL as i32).await;
@@ -47,14 +46,16 @@ impl Stop {
     }
 
     /// A grace period of zero means at once; any other leaves time for an end of its own.
-    fn allowed_floor(&self) -> bool {
+    fn may_linger(&self) -> bool {
         pod::spec(&self.pod).termination_grace_period_seconds != Some(0)
             && self.pod.metadata.deletion_grace_period_seconds != Some(0)
     }
 
-    async fn pre_stop(&mut self) {
-        let Some(container) = pod::container(&self.pod, &self.name) else { return };
-        let Some(hook) = container.lifecycle.as_ref().and_then(|lifecycle| lifecycle.pre_stop.as_ref()) else { return };
+    /// Runs the hook, if there is one.
+    async fn pre_stop(&mut self) -> bool {
+        let Some(container) = pod::container(&self.pod, &self.name) else { return false };
+        let hook = container.lifecycle.as_ref().and_then(|lifecycle| lifecycle.pre_stop.as_ref());
+        let Some(hook) = hook else { return false };
         let mut deadline = self.deadline.clone();
         let hook = hooks::run(&self.sandbox, container, &self.address, hook);
         let failure = tokio::select! {
@@ -66,6 +67,7 @@ impl Stop {
             let message = format!("PreStopHook failed: {failure}");
             self.shared.container_warning(&self.pod, &self.name, "FailedPreStopHook", message);
         }
+        true
     }
 
     /// Whether the container ends before `until`, or the deadline if that becomes earlier.
