@@ -98,10 +98,12 @@ fn bad_services_are_refused() {
         ),
         (json!({"ports": port, "selector": {"a b": "c"}}), "spec.selector: Invalid value: \"a b\": name part must"),
     ];
-    for (spec, message) in table {
-        let found = problems("Service", &service(spec.clone()));
-        assert!(found.iter().any(|p| p.starts_with(message)), "{spec}: {found:#?}");
-    }
+    table.iter().for_each(|(spec, message)| refused(spec, message));
+}
+
+fn refused(spec: &serde_json::Value, message: &str) {
+    let found = problems("Service", &service(spec.clone()));
+    assert!(found.iter().any(|p| p.starts_with(message)), "{spec}: {found:#?}");
 }
 
 #[test]
