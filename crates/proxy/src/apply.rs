@@ -127,22 +127,23 @@ impl<T: Target> Programmer<T> {
             return Ok(Round::default());
         }
         let start = Instant::now();
-        let change = self.planner.update(&mut self.index);
+        let mut swept = Answering::new();
         if self.stage == Stage::Steady {
-            if change.ops.is_empty() {
-                return Ok(Round { answering: change.answering, ..Round::default() });
+            let Change { ops, answering } = self.planner.update(&mut self.index);
+            if ops.is_empty() {
+                return Ok(Round { answering, ..Round::default() });
             }
-            match self.target.commit(&change.ops) {
-                Ok(()) => {
-                    return Ok(Round { took: Some(start.elapsed()), rebuilt: false, answering: change.answering });
-                }
+            match self.target.commit(&ops) {
+                Ok(()) => return Ok(Round { took: Some(start.elapsed()), rebuilt: false, answering }),
                 Err(error) => tracing::warn!(%error, "a change of services was refused; building the table anew"),
             }
+            swept = answering;
         }
+        swept.extend(self.planner.take_in(&mut self.index));
         self.stage = Stage::Stale;
-        let answering = self.rebuild()?;
+        swept.extend(self.rebuild()?);
         self.stage = Stage::Steady;
-        Ok(Round { took: Some(start.elapsed()), rebuilt: true, answering })
+        Ok(Round { took: Some(start.elapsed()), rebuilt: true, answering: swept })
     }
 
     fn rebuild(&mut self) -> Result<Answering, Error> {

@@ -92,7 +92,20 @@ impl Planner {
 
     /// Takes in the services that changed.
     pub fn update(&mut self, index: &mut Index) -> Change {
-        let (mut pending, mut change) = (Pending::new(), Change::default());
+        let (pending, answering) = self.absorb(index);
+        let mut change = Change { ops: Vec::new(), answering };
+        self.emit(pending, &mut change.ops);
+        change
+    }
+
+    /// The same when everything is about to be built anew, and no operations are wanted: only the UDP
+    /// frontends whose clients may be stuck.
+    pub fn take_in(&mut self, index: &mut Index) -> Answering {
+        self.absorb(index).1
+    }
+
+    fn absorb(&mut self, index: &mut Index) -> (Pending, Answering) {
+        let (mut pending, mut answering) = (Pending::new(), Answering::new());
         let moves = self.moves(index);
         // An entry may pass from one service to another: what goes is noted before what comes.
         for step in &moves {
@@ -101,15 +114,14 @@ impl Planner {
         for step in moves {
             gain(&step.old, &step.new, &mut pending);
             self.share_hairpins(&step.old, &step.new, &mut pending);
-            change.answering.extend(stuck(&step.old.answering, &step.new.answering));
+            answering.extend(stuck(&step.old.answering, &step.new.answering));
             if let Some(planned) = self.planned.get_mut(&step.key).filter(|_| step.exists) {
                 planned.plan = step.new;
             } else {
                 self.planned.remove(&step.key);
             }
         }
-        self.emit(pending, &mut change.ops);
-        change
+        (pending, answering)
     }
 
     /// The old and new plans of the services that changed, and of those whose frontends are contested by them.
