@@ -8,7 +8,7 @@ mod batch;
 mod read;
 
 pub use batch::{Address, Batch, Mac, Neighbour, Route, RouteType, Scope, Veth};
-pub use read::{AddressInfo, Link, RouteInfo, addresses, index_of, links, routes};
+pub use read::{AddressInfo, Link, RouteInfo, addresses, index_of, links, passes, routes};
 
 /// What the routes we add carry as their origin, so that they can be told from anybody else's.
 pub const ROUTE_PROTOCOL: u8 = 83;

@@ -103,7 +103,7 @@ pub(crate) fn teardown(config: &Config, socket: &mut Socket) -> Result<(), Error
     for name in own_links(config, socket)? {
         delete_link(&name, socket)?;
     }
-    for info in link::routes(socket)?.iter().filter(|route| ours(config, route)) {
+    for info in link::routes(socket)?.iter().filter(|route| route.ours) {
         let kind = if info.unreachable { RouteType::Unreachable } else { RouteType::Unicast };
         let route = Route { destination: info.destination, kind, link: info.link, gateway: info.gateway, source: None };
         match Batch::new(socket).delete_route(&route).commit() {
@@ -137,10 +137,6 @@ fn own_links(config: &Config, socket: &mut Socket) -> Result<Vec<String>, Error>
     Ok(links.into_iter().map(|link| link.name).filter(|name| name::is_link(&config.link_prefix, name)).collect())
 }
 
-fn ours(config: &Config, route: &RouteInfo) -> bool {
-    route.ours && (config.cluster_cidr.contains(&route.destination) || config.service_cidr.contains(&route.destination))
-}
-
 /// What of ours is on the host, in words: links and routes. Empty after a teardown.
 ///
 /// # Errors
@@ -149,8 +145,7 @@ pub fn leftovers(config: &Config) -> Result<Vec<String>, Error> {
     let mut socket = Socket::open(Protocol::Route)?;
     let links = own_links(config, &mut socket)?.into_iter().map(|name| format!("link {name}"));
     let routes = link::routes(&mut socket)?;
-    let routes =
-        routes.iter().filter(|route| ours(config, route)).map(|route| format!("route to {}", route.destination));
+    let routes = routes.iter().filter(|route| route.ours).map(|route| format!("route to {}", route.destination));
     Ok(links.chain(routes).collect())
 }
 

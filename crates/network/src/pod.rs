@@ -7,6 +7,8 @@ use std::{
     os::fd::AsFd as _,
     path::Path,
     sync::{Mutex, PoisonError},
+    thread,
+    time::Duration,
 };
 
 use ipnet::Ipv4Net;
@@ -23,6 +25,8 @@ const POD_LINK: &str = "eth0";
 /// In every namespace, the loopback link is the first.
 const LOOPBACK: u32 = 1;
 const EEXIST: i32 = 17;
+/// For how many milliseconds a link may take to pass packets.
+const PATIENCE: u32 = 100;
 
 /// Everything about a connection, before anything is done.
 #[derive(Debug)]
@@ -47,13 +51,28 @@ impl Plan {
 /// Connects the namespace at `path` as planned.
 pub(crate) fn connect(plan: &Plan, path: &Path, socket: &Mutex<Socket>) -> Result<(), Error> {
     let namespace = File::open(path).map_err(|source| Error::Namespace { path: path.to_owned(), source })?;
-    {
-        let mut socket = socket.lock().unwrap_or_else(PoisonError::into_inner);
+    let lock = || socket.lock().unwrap_or_else(PoisonError::into_inner);
+    let index = {
+        let mut socket = lock();
         make_pair(plan, &namespace, &mut socket)?;
-        host_side(plan, &mut socket)?;
-    }
+        host_side(plan, &mut socket)?
+    };
     let inside = netns::within_open(&namespace, || pod_side(plan));
-    inside.map_err(|source| Error::Namespace { path: path.to_owned(), source })?
+    inside.map_err(|source| Error::Namespace { path: path.to_owned(), source })??;
+    wait_until_it_passes(index, &mut lock())
+}
+
+/// The host's end came up first and learns of the other's a moment later. What it sends until then is lost,
+/// and would be sent again only after the second that TCP waits.
+fn wait_until_it_passes(index: u32, socket: &mut Socket) -> Result<(), Error> {
+    for _ in 0..PATIENCE {
+        if link::passes(socket, index)? {
+            return Ok(());
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+    // Late is no reason to fail: a busy kernel gets there.
+    Ok(())
 }
 
 fn make_pair(plan: &Plan, namespace: &File, socket: &mut Socket) -> Result<(), Error> {
@@ -75,7 +94,7 @@ fn make_pair(plan: &Plan, namespace: &File, socket: &mut Socket) -> Result<(), E
     outcome.map_err(|source| failed("make the link", &plan.link, source))
 }
 
-fn host_side(plan: &Plan, socket: &mut Socket) -> Result<(), Error> {
+fn host_side(plan: &Plan, socket: &mut Socket) -> Result<u32, Error> {
     let index = link::index_of(&plan.link).ok_or_else(|| Error::LinkGone { name: plan.link.clone() })?;
     let route = Route {
         destination: Ipv4Net::from(plan.ip),
@@ -86,7 +105,8 @@ fn host_side(plan: &Plan, socket: &mut Socket) -> Result<(), Error> {
     };
     let neighbour = Neighbour { link: index, address: plan.ip, mac: plan.pod_mac };
     let outcome = Batch::new(socket).up(index).neighbour(&neighbour).route(&route).commit();
-    outcome.map_err(|source| failed("set up the link", &plan.link, source))
+    outcome.map_err(|source| failed("set up the link", &plan.link, source))?;
+    Ok(index)
 }
 
 /// Runs within the pod's namespace.

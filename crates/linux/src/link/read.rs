@@ -65,6 +65,28 @@ pub fn index_of(name: &str) -> Option<u32> {
     nix::net::if_::if_nametoindex(name).ok()
 }
 
+/// Whether a link passes packets. One whose other end came up after it drops what it should send until the
+/// kernel's own work on that is done, a moment later; asking makes the kernel (6.8 or newer) do it first.
+///
+/// # Errors
+/// When there is no such link.
+pub fn passes(socket: &mut Socket, link: u32) -> Result<bool, Error> {
+    const OPERATIONAL_STATE: u16 = 16;
+    const UP: u8 = 6;
+    let mut header = [0; 16];
+    header[4..8].copy_from_slice(&link.to_ne_bytes());
+    let mut up = false;
+    socket.query(
+        GET_LINK,
+        |w| w.raw(&header),
+        |message| {
+            let found = message.payload.get(16..).map(attributes);
+            up |= found.and_then(|found| found.find(OPERATIONAL_STATE)?.first().copied()) == Some(UP);
+        },
+    )?;
+    Ok(up)
+}
+
 /// All links.
 ///
 /// # Errors

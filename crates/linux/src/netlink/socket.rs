@@ -171,6 +171,23 @@ impl Socket {
         refused.map_or(Ok(()), Err)
     }
 
+    /// Asks for one thing, and hands the messages of the answer to `each`.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn query(
+        &mut self,
+        kind: u16,
+        body: impl FnOnce(&mut Writer),
+        mut each: impl FnMut(&Message<'_>),
+    ) -> Result<(), Error> {
+        let mut writer = Writer::new();
+        let sequence = self.next_sequence();
+        writer.message(kind, REQUEST | ACK, sequence, body);
+        self.send(writer.bytes())?;
+        self.answers(sequence, &mut each)
+    }
+
     /// Asks for everything of a kind, and hands each message to `each`.
     ///
     /// # Errors
@@ -185,6 +202,11 @@ impl Socket {
         let sequence = self.next_sequence();
         writer.message(kind, REQUEST | DUMP, sequence, body);
         self.send(writer.bytes())?;
+        self.answers(sequence, &mut each)
+    }
+
+    /// Reads the messages that answer `sequence`, up to the one that ends them.
+    fn answers(&mut self, sequence: u32, each: &mut dyn FnMut(&Message<'_>)) -> Result<(), Error> {
         let mut outcome: Option<Result<(), Error>> = None;
         while outcome.is_none() {
             self.receive(true, |message| {

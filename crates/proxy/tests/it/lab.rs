@@ -116,6 +116,9 @@ impl Node {
             batch.route(&to("0.0.0.0/0", link, Some(GATEWAY), None)).commit().unwrap();
         })
         .unwrap();
+        while !link::passes(&mut socket, link).unwrap() {
+            thread::sleep(Duration::from_millis(1));
+        }
         Pod { ip, namespace }
     }
 }
