@@ -6,10 +6,27 @@ use clap::Subcommand;
 
 use crate::{
     error::Error,
+    global::Global,
     session::Session,
     verbs::{
-        apply::Apply, create::Create, delete::Delete, expose::Expose, get::Get, logs::Logs, rollout::Rollout, run::Run,
-        scale::Scale, wait::Wait,
+        apply::Apply,
+        auth::Auth,
+        config::Config,
+        create::Create,
+        delete::Delete,
+        describe::Describe,
+        edit::Edit,
+        expose::Expose,
+        get::Get,
+        info::{ApiResources, ApiVersions, ClusterInfo, Version},
+        label::{Marks, Sort},
+        logs::Logs,
+        patch::Patch,
+        rollout::Rollout,
+        run::Run,
+        scale::Scale,
+        set::Set,
+        wait::Wait,
     },
 };
 
@@ -36,9 +53,45 @@ pub enum Command {
     Apply(Apply),
     /// Wait for a specific condition on one or many resources
     Wait(Wait),
+    /// Show details of a specific resource or group of resources
+    Describe(Describe),
+    /// Edit a resource on the server
+    Edit(Edit),
+    /// Update fields of a resource
+    Patch(Patch),
+    /// Update the labels on a resource
+    Label(Marks),
+    /// Update the annotations on a resource
+    Annotate(Marks),
+    /// Set specific features on objects
+    Set(Set),
+    /// Print the supported API resources on the server
+    #[command(name = "api-resources")]
+    ApiResources(ApiResources),
+    /// Print the supported API versions on the server, in the form of "group/version"
+    #[command(name = "api-versions")]
+    ApiVersions(ApiVersions),
+    /// Display cluster information
+    #[command(name = "cluster-info")]
+    ClusterInfo(ClusterInfo),
+    /// Inspect authorization
+    Auth(Auth),
+    /// Modify kubeconfig files
+    Config(Config),
+    /// Print the client and server version information
+    Version(Version),
 }
 
 impl Command {
+    /// What a verb prints that needs no cluster; `None`: it needs one.
+    pub(crate) fn offline(&self, global: &Global) -> Option<Result<String, Error>> {
+        match self {
+            Self::Config(config) => Some(config.run(global)),
+            Self::Version(version) => version.offline(),
+            _ => None,
+        }
+    }
+
     /// Carries the verb out.
     pub(crate) async fn run(&self, session: &Session) -> Result<ExitCode, Error> {
         match self {
@@ -52,6 +105,18 @@ impl Command {
             Self::Logs(logs) => logs.run(session).await,
             Self::Apply(apply) => apply.run(session).await,
             Self::Wait(wait) => wait.run(session).await,
+            Self::Describe(describe) => describe.run(session).await,
+            Self::Edit(edit) => edit.run(session).await,
+            Self::Patch(patch) => patch.run(session).await,
+            Self::Label(marks) => marks.run(session, Sort::Labels).await,
+            Self::Annotate(marks) => marks.run(session, Sort::Annotations).await,
+            Self::Set(set) => set.run(session).await,
+            Self::ApiResources(list) => list.run(session).await,
+            Self::ApiVersions(list) => list.run(session).await,
+            Self::ClusterInfo(info) => info.run(session).await,
+            Self::Auth(auth) => auth.run(session).await,
+            Self::Config(config) => session.write(&config.run(session.global())?).map(|()| ExitCode::SUCCESS),
+            Self::Version(version) => version.run(session).await,
         }
     }
 }

@@ -78,11 +78,6 @@ impl Error {
         matches!(self, Self::Status { code: 404, reason, .. } if reason == "NotFound")
     }
 
-    /// Whether the server said that somebody else was faster.
-    pub(crate) fn is_conflict(&self) -> bool {
-        matches!(self, Self::Status { code: 409, reason, .. } if reason == "Conflict")
-    }
-
     /// The same error as it reads about the object of a file.
     #[must_use]
     pub(crate) fn about_file(self, action: &str, path: &str) -> Self {

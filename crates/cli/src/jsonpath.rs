@@ -24,8 +24,6 @@ pub(crate) enum PathError {
     Filter(String),
     #[error("not in range, nothing to end")]
     NothingToEnd,
-    #[error("{0} is not found")]
-    NotFound(String),
     #[error("array index out of bounds: index {index}, length {length}")]
     OutOfBounds { index: i64, length: usize },
 }

@@ -41,6 +41,12 @@ pub async fn run_over(client: Client, command: &Command, global: Global, out: Bo
 /// Carries a command out against the cluster that `global` names. Prints what it has to say; the exit
 /// code is kubectl's.
 pub async fn run(command: Command, global: Global) -> ExitCode {
+    if let Some(printed) = command.offline(&global) {
+        return finish(printed.map(|text| {
+            print!("{text}");
+            ExitCode::SUCCESS
+        }));
+    }
     match Session::new(global).await {
         Ok(session) => finish(command.run(&session).await),
         Err(error) => finish(Err(error)),

@@ -12,7 +12,7 @@ use crate::{
 
 /// Flags that pick objects.
 #[derive(Args, Clone, Debug, Default)]
-pub struct Pick {
+pub(crate) struct Pick {
     /// The objects of a file, a folder, or `-`
     #[arg(long, short = 'f', value_name = "FILE")]
     pub(crate) filename: Vec<String>,
@@ -54,6 +54,15 @@ impl Picked {
 impl Pick {
     /// The objects that `words` and the flags name.
     pub(crate) async fn find(&self, session: &Session, words: &[String]) -> Result<Vec<Picked>, Error> {
+        self.find_in(session, words, Some(session.namespace())).await
+    }
+
+    /// The objects of all namespaces that `words` and the flags name.
+    pub(crate) async fn find_everywhere(&self, session: &Session, words: &[String]) -> Result<Vec<Picked>, Error> {
+        self.find_in(session, words, None).await
+    }
+
+    async fn find_in(&self, session: &Session, words: &[String], place: Option<&str>) -> Result<Vec<Picked>, Error> {
         let mut found = Vec::new();
         for file in &self.filename {
             for object in files::read(file)? {
@@ -67,7 +76,7 @@ impl Pick {
         for selection in names::select(session.discovery().await?, words)? {
             let resource = selection.resource;
             if selection.names.is_empty() {
-                found.extend(self.list(session, &resource).await?);
+                found.extend(self.list(session, &resource, place).await?);
             }
             found.extend(selection.names.into_iter().map(|name| Picked {
                 resource: resource.clone(),
@@ -79,12 +88,17 @@ impl Pick {
         Ok(found)
     }
 
-    async fn list(&self, session: &Session, resource: &ResourceType) -> Result<Vec<Picked>, Error> {
+    async fn list(
+        &self,
+        session: &Session,
+        resource: &ResourceType,
+        place: Option<&str>,
+    ) -> Result<Vec<Picked>, Error> {
         if self.selector.is_none() && !self.all {
             return Err(Error::usage("resource(s) were provided, but no name was specified"));
         }
         let query = self.selector.as_deref().map_or_else(String::new, |one| format!("?labelSelector={}", escaped(one)));
-        let path = format!("{}{query}", resource.collection(Some(session.namespace())));
+        let path = format!("{}{query}", resource.collection(place));
         let list = session.get(&path, JSON).await?;
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let picked = |item: &Value| Picked {

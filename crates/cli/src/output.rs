@@ -13,7 +13,7 @@ use crate::{
 
 /// Whether anything is changed at all.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum DryRun {
+pub(crate) enum DryRun {
     /// It is.
     #[default]
     None,
@@ -25,7 +25,7 @@ pub enum DryRun {
 
 /// Flags of verbs that change something.
 #[derive(Args, Clone, Debug, Default)]
-pub struct Output {
+pub(crate) struct Output {
     /// Print the object: json, yaml, name, jsonpath=..., custom-columns=...
     #[arg(long, short, value_name = "FORMAT")]
     pub(crate) output: Option<String>,

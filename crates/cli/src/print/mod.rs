@@ -5,7 +5,7 @@ mod format;
 mod table;
 
 pub(crate) use format::{Format, as_list, name, print_object};
-pub(crate) use table::{Layout, Table};
+pub(crate) use table::{Layout, Table, labels};
 
 use serde_json::Value;
 
@@ -13,5 +13,8 @@ use crate::error::Error;
 
 /// An object as YAML.
 pub(crate) fn yaml(value: &Value) -> Result<String, Error> {
-    serde_saphyr::to_string(value).map_err(|error| Error::usage(format!("cannot be written as YAML: {error}")))
+    // Long texts stay on one line, as kubectl writes them.
+    let options = serde_saphyr::ser_options! { folded_wrap_chars: usize::MAX };
+    serde_saphyr::to_string_with_options(value, options)
+        .map_err(|error| Error::usage(format!("cannot be written as YAML: {error}")))
 }

@@ -28,6 +28,16 @@ async fn generators_make_what_kubectl_makes() {
         "create deployment web --image=a",
         "create deployment web --image=r.io/x/a:1,b --replicas=3 --port=80",
         "create deployment web --image=a -- sleep 5",
+        "create namespace red",
+        "create serviceaccount robot",
+        "create configmap c --from-literal=a=b --from-literal=c=d",
+        "create secret generic s --from-literal=a=b --type=x/y",
+        "create secret docker-registry s --docker-server=r.io --docker-username=u --docker-password=p --docker-email=e@x",
+        "create service clusterip web --tcp=80:8080 --tcp=443",
+        "create service clusterip web --clusterip=None",
+        "create service nodeport web --tcp=80 --node-port=30080",
+        "create service loadbalancer web --tcp=80:http",
+        "create service externalname web --external-name=example.org",
     ] {
         let Some(expected) = kubectl(line) else { return };
         let (before, after) = line.split_once(" -- ").map_or((line, None), |(before, after)| (before, Some(after)));

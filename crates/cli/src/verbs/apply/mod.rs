@@ -11,6 +11,7 @@ use clap::{ArgAction, Args};
 use serde_json::{Value, json};
 use skiff_api::selector::LabelSelector;
 
+pub(crate) use self::patch::three_way;
 use crate::{
     discovery::ResourceType,
     error::Error,
@@ -130,7 +131,7 @@ impl Apply {
         let last = last.and_then(|text| serde_json::from_str(text).ok()).unwrap_or(Value::Null);
         let one = &wanted.resource;
         let known = skiff_api::resource::find(&one.group, &one.version, &one.plural).map(|known| known.type_name);
-        let patch = patch::three_way(&last, &wanted.object, &live, known);
+        let patch = three_way(&last, &wanted.object, &live, known);
         if patch.as_object().is_none_or(serde_json::Map::is_empty) {
             return Ok((live, "unchanged"));
         }

@@ -59,7 +59,7 @@ impl At {
 
 /// The patch; empty if nothing is to be changed. A strategic merge patch if the type is known, else a
 /// merge patch.
-pub(super) fn three_way(last: &Value, new: &Value, live: &Value, type_name: Option<&str>) -> Value {
+pub(crate) fn three_way(last: &Value, new: &Value, live: &Value, type_name: Option<&str>) -> Value {
     let at = type_name.and_then(schema::find).map_or(At::Unknown, At::Known);
     let empty = Object::new();
     let of = |value: &'_ Value| value.as_object().cloned().unwrap_or_default();

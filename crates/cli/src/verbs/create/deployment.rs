@@ -9,7 +9,7 @@ use crate::{error::Error, output::Output};
 
 /// Flags of `create deployment`.
 #[derive(Args, Clone, Debug, Default)]
-pub struct Deployment {
+pub(crate) struct Deployment {
     /// The deployment's name
     name: String,
     /// Image names to run; a deployment can have several images, each in a container of its own

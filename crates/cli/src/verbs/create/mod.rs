@@ -1,12 +1,20 @@
 //! `create`: objects from files, or made from flags.
 
-pub(crate) mod deployment;
+mod account;
+mod data;
+mod deployment;
+mod service;
 
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 
-use self::deployment::Deployment;
+use self::{
+    account::{Named, Token},
+    data::{ConfigMap, Secret},
+    deployment::Deployment,
+    service::Service,
+};
 use crate::{
     error::Error,
     files,
@@ -33,15 +41,40 @@ enum What {
     /// Create a deployment with the specified name
     #[command(visible_alias = "deploy")]
     Deployment(Deployment),
+    /// Create a service using a specified subcommand
+    #[command(visible_alias = "svc")]
+    Service(Service),
+    /// Create a namespace with the specified name
+    #[command(visible_alias = "ns")]
+    Namespace(Named),
+    /// Create a config map from a local file, directory or literal value
+    #[command(visible_alias = "cm")]
+    Configmap(ConfigMap),
+    /// Create a secret using a specified subcommand
+    Secret(Secret),
+    /// Create a service account with the specified name
+    #[command(visible_alias = "sa")]
+    Serviceaccount(Named),
+    /// Request a service account token
+    Token(Token),
 }
 
 impl Create {
     /// Creates it.
     pub(crate) async fn run(&self, session: &Session) -> Result<ExitCode, Error> {
-        match &self.what {
-            None => self.files(session).await,
-            Some(What::Deployment(one)) => made(session, &one.output, one.object()?, How::CREATED).await,
-        }
+        let how = How::CREATED;
+        let (output, object, how) = match &self.what {
+            None => return self.files(session).await,
+            Some(What::Token(one)) => return one.run(session).await.map(|()| ExitCode::SUCCESS),
+            Some(What::Deployment(one)) => (&one.output, one.object()?, how),
+            Some(What::Service(one)) => (one.output(), one.object()?, how),
+            Some(What::Namespace(one)) => (&one.output, one.namespace(), How { namespaced: false, ..how }),
+            Some(What::Configmap(one)) => (&one.output, one.object()?, how),
+            Some(What::Secret(one)) => (one.output(), one.object()?, how),
+            Some(What::Serviceaccount(one)) => (&one.output, one.service_account(), how),
+        };
+        output.create(session, object, how).await?;
+        Ok(ExitCode::SUCCESS)
     }
 
     async fn files(&self, session: &Session) -> Result<ExitCode, Error> {
@@ -57,9 +90,4 @@ impl Create {
         }
         Ok(failures.code())
     }
-}
-
-async fn made(session: &Session, output: &Output, object: serde_json::Value, how: How<'_>) -> Result<ExitCode, Error> {
-    output.create(session, object, how).await?;
-    Ok(ExitCode::SUCCESS)
 }

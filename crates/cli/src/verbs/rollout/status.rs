@@ -15,7 +15,7 @@ use crate::{
 
 /// Flags of `rollout status`.
 #[derive(Args, Clone, Debug)]
-pub struct Status {
+pub(crate) struct Status {
     /// Deployments: `deployment web`, `deploy/web`
     #[arg(value_name = "TYPE NAME")]
     words: Vec<String>,
