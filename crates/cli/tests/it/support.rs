@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use clap::Parser;
+use clap::{CommandFactory as _, Parser};
 use serde_json::Value;
 use skiff_cli::{Command, Global, run_over};
 use skiff_testkit::Cluster;
@@ -78,4 +78,9 @@ impl User {
         std::fs::write(&path, text).unwrap();
         path.display().to_string()
     }
+}
+
+#[test]
+fn no_flags_clash() {
+    Line::command().debug_assert();
 }
