@@ -2,7 +2,7 @@
 
 use std::{
     net::{IpAddr, Ipv4Addr},
-    path::{Path, PathBuf},
+    path::PathBuf,
 };
 
 use clap::{Args, ValueEnum};
@@ -175,11 +175,6 @@ fn port_range(text: &str) -> Result<(u16, u16), String> {
         (from, to) if from >= 1 && from <= to => Ok((from, to)),
         (from, to) => Err(format!("{from}-{to} is empty")),
     }
-}
-
-/// The folder that holds `path`, for messages about it.
-pub(crate) fn folder_of(path: &Path) -> &Path {
-    path.parent().unwrap_or(Path::new("/"))
 }
 
 #[cfg(test)]

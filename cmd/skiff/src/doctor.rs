@@ -1,10 +1,6 @@
 //! `skiff doctor`: what on this machine is missing or in the way, each with its remedy.
 
-use std::{
-    fs,
-    net::TcpListener,
-    path::Path,
-};
+use std::{fs, net::TcpListener, path::Path};
 
 use crate::args::Places;
 
@@ -144,7 +140,9 @@ fn loopback() -> Finding {
     match up {
         Ok(_) if flags => Finding::good("loopback"),
         Ok(_) => Finding::good("loopback, without IPv6"),
-        Err(_) => Finding::warning("the loopback link is down", "ip link set lo up; the server does so itself when it starts"),
+        Err(_) => {
+            Finding::warning("the loopback link is down", "ip link set lo up; the server does so itself when it starts")
+        }
     }
 }
 
@@ -181,7 +179,10 @@ fn space(folder: &Path) -> Finding {
             if free >= NEEDED {
                 Finding::good(shown)
             } else {
-                Finding::bad(shown, "make room: images and volumes live there; or choose another folder with --data-dir")
+                Finding::bad(
+                    shown,
+                    "make room: images and volumes live there; or choose another folder with --data-dir",
+                )
             }
         }
         Err(error) => Finding::bad(format!("{} cannot be looked at: {error}", there.display()), "check the disk"),
@@ -192,9 +193,10 @@ fn writable(folder: &Path) -> Finding {
     let there = folder.ancestors().find(|path| path.exists()).unwrap_or(Path::new("/"));
     match nix::unistd::access(there, nix::unistd::AccessFlags::W_OK) {
         Ok(()) => Finding::good(format!("{} can be written", folder.display())),
-        Err(error) => {
-            Finding::bad(format!("{} cannot be written: {error}", there.display()), "choose another folder with --data-dir")
-        }
+        Err(error) => Finding::bad(
+            format!("{} cannot be written: {error}", there.display()),
+            "choose another folder with --data-dir",
+        ),
     }
 }
 

@@ -54,7 +54,9 @@ impl Snapshot {
             ("process", &self.processes, &before.processes),
             ("file", &self.files, &before.files),
         ];
-        let more = pairs.into_iter().flat_map(|(kind, now, then)| now.difference(then).map(move |one| format!("{kind} {one}")));
+        let more = pairs
+            .into_iter()
+            .flat_map(|(kind, now, then)| now.difference(then).map(move |one| format!("{kind} {one}")));
         more.collect()
     }
 }
@@ -85,7 +87,8 @@ pub(crate) fn mounts(folders: &[PathBuf]) -> BTreeSet<String> {
 
 fn cgroups(parent: &str) -> BTreeSet<String> {
     let table = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-    let hierarchies = table.lines().filter(|line| line.contains(" - cgroup")).filter_map(|line| line.split_whitespace().nth(4));
+    let hierarchies =
+        table.lines().filter(|line| line.contains(" - cgroup")).filter_map(|line| line.split_whitespace().nth(4));
     let ours = hierarchies.map(|mount| Path::new(mount).join(parent)).filter(|path| path.exists());
     ours.map(|path| path.display().to_string()).collect()
 }

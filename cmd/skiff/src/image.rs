@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use clap::Subcommand;
 use http::Method;
 use serde_json::{Value, json};
-use skiff_image::{Image, ImportOptions, Images, Keyring, Reference};
+use skiff_image::{Image, Images, ImportOptions, Keyring, Reference};
 
 use crate::{args::Places, node_client};
 
@@ -126,7 +126,10 @@ fn described(image: &Image) -> Value {
 }
 
 fn names(list: &Value) -> impl Iterator<Item = &str> {
-    list.as_array().into_iter().flatten().map(|image| image["names"][0].as_str().or(image["id"].as_str()).unwrap_or_default())
+    list.as_array()
+        .into_iter()
+        .flatten()
+        .map(|image| image["names"][0].as_str().or(image["id"].as_str()).unwrap_or_default())
 }
 
 fn table(list: &Value) -> String {

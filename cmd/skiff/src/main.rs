@@ -21,7 +21,14 @@ use args::{Places, ServerArgs};
 
 /// A whole Kubernetes-compatible cluster in one small binary.
 #[derive(Parser)]
-#[command(name = "skiff", version, about, propagate_version = true, subcommand_required = true, arg_required_else_help = true)]
+#[command(
+    name = "skiff",
+    version,
+    about,
+    propagate_version = true,
+    subcommand_required = true,
+    arg_required_else_help = true
+)]
 struct Cli {
     #[command(flatten)]
     global: skiff_cli::Global,
@@ -49,7 +56,7 @@ enum Command {
         shell: clap_complete::Shell,
     },
     #[command(flatten)]
-    Client(skiff_cli::Command),
+    Client(Box<skiff_cli::Command>),
 }
 
 #[derive(clap::Args)]
@@ -103,7 +110,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Uninstall(args) => small_runtime()?.block_on(uninstall::main(&args)),
         Command::Client(command) => {
             use_ring();
-            Ok(small_runtime()?.block_on(skiff_cli::run(command, cli.global)))
+            Ok(small_runtime()?.block_on(skiff_cli::run(*command, cli.global)))
         }
     }
 }

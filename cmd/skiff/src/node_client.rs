@@ -17,7 +17,8 @@ pub(crate) async fn client(places: &Places) -> Option<Client> {
 /// Sends a request and returns the answer's JSON.
 pub(crate) async fn call(client: &Client, method: Method, path: &str, body: Option<&Value>) -> anyhow::Result<Value> {
     let bytes = body.map(|body| body.to_string().into_bytes()).unwrap_or_default();
-    let request = Request::builder().method(method).uri(path).header(header::CONTENT_TYPE, "application/json").body(bytes)?;
+    let request =
+        Request::builder().method(method).uri(path).header(header::CONTENT_TYPE, "application/json").body(bytes)?;
     match client.request_text(request).await {
         Ok(text) => serde_json::from_str(&text).context("the server's answer is no JSON"),
         Err(skiff_client::kube::Error::Api(status)) => bail!("{}", status.message),

@@ -59,7 +59,12 @@ fn shown(told: Option<&Value>, left: &[String], places: &Places) -> String {
     let _ = writeln!(text, "server       running, process {}{memory}, {}", told["pid"], field("version"));
     let _ = writeln!(text, "api          {}", field("api"));
     let _ = writeln!(text, "node         {} at {}", field("node"), field("nodeIP"));
-    let _ = writeln!(text, "store        revision {}, {}", told["store"]["revision"], told["store"]["health"].as_str().unwrap_or("-"));
+    let _ = writeln!(
+        text,
+        "store        revision {}, {}",
+        told["store"]["revision"],
+        told["store"]["health"].as_str().unwrap_or("-")
+    );
     let _ = writeln!(text, "images       {}", told["images"]);
     let _ = writeln!(text, "pods         {}", left.len());
     for listener in told["listeners"].as_array().into_iter().flatten() {

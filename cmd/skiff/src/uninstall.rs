@@ -65,7 +65,9 @@ pub(crate) async fn main(args: &UninstallArgs) -> anyhow::Result<ExitCode> {
     }
     let left = Snapshot::take(&scope).beyond(&before);
     if left.is_empty() {
-        println!("removed; nothing is left: links, nf_tables, mounts, cgroups, namespaces, processes and files are as before");
+        println!(
+            "removed; nothing is left: links, nf_tables, mounts, cgroups, namespaces, processes and files are as before"
+        );
         return Ok(ExitCode::SUCCESS);
     }
     println!("removed, but this was not here before skiff first ran:");

@@ -184,7 +184,8 @@ fn api(socket: &Path) -> Vec<Figure> {
     });
     let (puts, _) = rate(socket, CLIENTS, 9000, |client, number| {
         let name = format!("many-{number}");
-        drop(client.ok("PUT", &format!("{MAPS}/{name}"), &map(&name)));
+        // Another value: an update that changes nothing is not written.
+        drop(client.ok("PUT", &format!("{MAPS}/{name}"), &map(&name).replace("xxxx", "yyyy")));
     });
     let mut client = Connection::open(socket);
     let mut lists = Vec::new();

@@ -6,6 +6,7 @@ use anyhow::Context as _;
 use skiff_image::Images;
 use skiff_kubelet::Kubelet;
 use skiff_loadbalancer::{Mode, Report};
+use skiff_proxy::Programmed;
 use skiff_runtime::Runtime;
 use tokio::sync::watch;
 
@@ -19,11 +20,13 @@ const NODE_GRACE: Duration = Duration::from_secs(40);
 pub(crate) async fn start(cluster: &Cluster, banner: &Banner) -> anyhow::Result<Kubelet> {
     let (published, report) = watch::channel(Report::default());
     controllers(cluster)?;
-    data_plane(cluster, published);
+    let mut programmed = data_plane(cluster, published)?;
     let images = open_images(cluster).await?;
     let kubelet = kubelet(cluster, images.clone())?;
     serve_local(cluster, images, report)?;
     kubelet.ready().await;
+    // Ready means that services answer too: the first transaction is in the kernel.
+    let _ = programmed.wait_for(|programmed| programmed.transactions > 0).await;
     banner.ready(&cluster.args, &cluster.node_name, cluster.network.node_ip());
     Ok(kubelet)
 }
@@ -44,7 +47,8 @@ fn run<E: std::fmt::Display + Send>(
 fn controllers(cluster: &Cluster) -> anyhow::Result<()> {
     let certificate = cluster.args.places.data_dir.join("pki/ca.crt");
     let config = skiff_controllers::Config {
-        ca_certificate: std::fs::read_to_string(&certificate).with_context(|| format!("read {}", certificate.display()))?,
+        ca_certificate: std::fs::read_to_string(&certificate)
+            .with_context(|| format!("read {}", certificate.display()))?,
         node_grace: NODE_GRACE,
     };
     let (informers, stop) = (cluster.informers.clone(), cluster.stop.clone());
@@ -54,7 +58,7 @@ fn controllers(cluster: &Cluster) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn data_plane(cluster: &Cluster, published: watch::Sender<Report>) {
+fn data_plane(cluster: &Cluster, published: watch::Sender<Report>) -> anyhow::Result<watch::Receiver<Programmed>> {
     let args = &cluster.args;
     let proxy = skiff_proxy::Config {
         table: args.nft_table.clone(),
@@ -67,9 +71,17 @@ fn data_plane(cluster: &Cluster, published: watch::Sender<Report>) {
             dns_address: Some(args.dns_ip),
         },
     };
-    let (informers, stop) = (cluster.informers.clone(), cluster.stop.clone());
-    run(cluster, "proxy", async move { skiff_proxy::run(&informers, proxy, stop).await });
+    let proxy = skiff_proxy::start(&cluster.informers, proxy, cluster.stop.clone()).context("program the services")?;
+    let programmed = proxy.programmed();
+    run(cluster, "proxy", async move { proxy.finished().await });
 
+    names(cluster);
+    publish(cluster, published);
+    Ok(programmed)
+}
+
+fn names(cluster: &Cluster) {
+    let args = &cluster.args;
     let upstreams = match args.dns_upstream.as_slice() {
         [] => skiff_dns::Config::default().upstreams,
         servers => skiff_dns::Upstreams::Servers(servers.iter().map(|ip| SocketAddr::new(*ip, 53)).collect()),
@@ -85,8 +97,10 @@ fn data_plane(cluster: &Cluster, published: watch::Sender<Report>) {
     };
     let (informers, stop) = (cluster.informers.clone(), cluster.stop.clone());
     run(cluster, "dns", async move { skiff_dns::run(&informers, dns, stop).await });
+}
 
-    let mode = match args.load_balancer {
+fn publish(cluster: &Cluster, published: watch::Sender<Report>) {
+    let mode = match cluster.args.load_balancer {
         Publish::Localhost => Mode::Localhost,
         Publish::Node => Mode::Node,
         Publish::None => Mode::None,
@@ -98,7 +112,8 @@ fn data_plane(cluster: &Cluster, published: watch::Sender<Report>) {
 
 async fn open_images(cluster: &Cluster) -> anyhow::Result<Images> {
     let folder = cluster.args.places.images();
-    let config = skiff_image::Config { plain_http: cluster.args.insecure_registry.clone(), ..skiff_image::Config::default() };
+    let config =
+        skiff_image::Config { plain_http: cluster.args.insecure_registry.clone(), ..skiff_image::Config::default() };
     Images::open(&folder, config).await.with_context(|| format!("open the images in {}", folder.display()))
 }
 
@@ -119,9 +134,11 @@ fn kubelet(cluster: &Cluster, images: Images) -> anyhow::Result<Kubelet> {
         kubelet_version: skiff_apiserver::VERSION.to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
     };
-    let runtime = Runtime::new(runtime_config(&args.places, &args.cgroup_parent)).context("prepare the container runtime")?;
+    let runtime =
+        Runtime::new(runtime_config(&args.places, &args.cgroup_parent)).context("prepare the container runtime")?;
     let (network, stop) = (cluster.network.clone(), cluster.stop.clone());
-    let kubelet = Kubelet::start(&cluster.informers, config, runtime, images, network, stop).context("start the kubelet")?;
+    let kubelet =
+        Kubelet::start(&cluster.informers, config, runtime, images, network, stop).context("start the kubelet")?;
     cluster.nodes.register(cluster.node_name.clone(), kubelet.router());
     Ok(kubelet)
 }

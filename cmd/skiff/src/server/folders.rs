@@ -64,6 +64,7 @@ pub(crate) fn socket(path: &Path) -> anyhow::Result<UnixListener> {
         _ => {}
     }
     let listener = super::unix_listener(path)?;
-    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).with_context(|| format!("protect {}", path.display()))?;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600))
+        .with_context(|| format!("protect {}", path.display()))?;
     Ok(listener)
 }

@@ -71,7 +71,8 @@ async fn status(State(local): State<Arc<Local>>) -> Response {
     let cluster = &local.cluster;
     let pid = std::process::id();
     let report = local.published.borrow().clone();
-    let health = cluster.store.health().map_or_else(|error| format!("refuses writes: {error}"), |()| "healthy".to_owned());
+    let health =
+        cluster.store.health().map_or_else(|error| format!("refuses writes: {error}"), |()| "healthy".to_owned());
     let told = json!({
         "version": env!("CARGO_PKG_VERSION"),
         "pid": pid,

@@ -157,7 +157,9 @@ async fn api(args: &ServerArgs, store: &Store, network: &Network) -> anyhow::Res
         };
     }
     let now = k8s_now();
-    let pki = tokio::task::spawn_blocking(move || pki::Pki::open(&folder, &names, now)).await?.context("open the certificates")?;
+    let pki = tokio::task::spawn_blocking(move || pki::Pki::open(&folder, &names, now))
+        .await?
+        .context("open the certificates")?;
     let url = format!("https://127.0.0.1:{}", args.api_port);
     pki.write_admin_kubeconfig(&args.kubeconfig(), &url).context("write the admin kubeconfig")?;
     let config = ApiConfig {
@@ -188,7 +190,9 @@ async fn listen(
     for address in std::collections::BTreeSet::from([local, node]) {
         let listener = TcpListener::bind(address).await;
         let listener = listener.with_context(|| {
-            format!("the API cannot listen on {address}; end what listens there, or choose another port with --api-port")
+            format!(
+                "the API cannot listen on {address}; end what listens there, or choose another port with --api-port"
+            )
         })?;
         let (server, stop) = (server.clone(), stop.clone());
         tasks.spawn(async move {
