@@ -2,7 +2,7 @@
 //!
 //! # Flow
 //! A command is parsed by clap into [`Command`]; [`run`] connects, asks the server what it serves
-//! ([`discovery`]), sends plain requests with JSON bodies, and prints. Tables come from the server: no
+//! (`discovery`), sends plain requests with JSON bodies, and prints. Tables come from the server: no
 //! kind has a printer here. `describe` is the exception, as in kubectl.
 //!
 //! # Errors

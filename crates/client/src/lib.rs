@@ -3,7 +3,7 @@
 //! # Flow
 //! A component is handed a [`kube::Client`] and an [`Informers`]. It reads from informers (one watch
 //! and one decoded cache per kind and process, shared by all components), puts the keys that changed
-//! into a [`Queue`], and lets [`reconcile`] call it back, one key at a time, with back-off on errors.
+//! into a [`Queue`], and lets [`reconcile()`] call it back, one key at a time, with back-off on errors.
 //!
 //! # Guarantees
 //! - A [`Queue`] holds a key at most once and never hands one key to two workers at the same time.

@@ -1,8 +1,8 @@
 //! Cluster DNS: the Kubernetes DNS specification 1.1, answered from an index in memory.
 //!
 //! # Flow
-//! Services, EndpointSlices, Pods and Namespaces → [`index`] (persistent maps: a change costs what it
-//! changed) → an immutable snapshot, swapped atomically → [`answer`] (pure) → hickory-server's sockets.
+//! Services, EndpointSlices, Pods and Namespaces → `index` (persistent maps: a change costs what it
+//! changed) → an immutable snapshot, swapped atomically → `answer` (pure) → hickory-server's sockets.
 //! Names that are not ours go to the upstream servers.
 //!
 //! # Guarantees

@@ -1,8 +1,8 @@
 //! LoadBalancer services on this machine: published on `localhost` or on the node's addresses.
 //!
 //! # Flow
-//! Services and EndpointSlices → [`index`] → [`plan`] (pure: who listens where) → [`apply`] (sockets) →
-//! [`status`] (what users see). Connections are relayed to endpoints chosen as the data plane chooses them.
+//! Services and EndpointSlices → `index` → `plan` (pure: who listens where) → `apply` (sockets) →
+//! `status` (what users see). Connections are relayed to endpoints chosen as the data plane chooses them.
 //!
 //! # Guarantees
 //! - A status names an address only while all ports of the service are bound there.
