@@ -37,8 +37,8 @@ impl Snapshot {
             nft_tables: table(scope.nft_table),
             mounts: mounts(&scope.folders),
             cgroups: cgroups(scope.cgroup_parent),
-            namespaces: namespaces(),
-            processes: processes(),
+            namespaces: namespaces(&scope.folders),
+            processes: processes(&scope.folders),
             files: scope.folders.iter().filter(|path| path.exists()).map(|path| path.display().to_string()).collect(),
         }
     }
@@ -94,10 +94,10 @@ fn cgroups(parent: &str) -> BTreeSet<String> {
 }
 
 /// Namespaces that a pod's process holds: of processes that a supervisor of ours started.
-fn namespaces() -> BTreeSet<String> {
+fn namespaces(folders: &[PathBuf]) -> BTreeSet<String> {
     let own = |kind: &str| fs::read_link(format!("/proc/self/ns/{kind}")).ok();
     let mut found = BTreeSet::new();
-    for pid in supervised() {
+    for pid in supervised(folders) {
         for kind in ["net", "ipc", "uts", "mnt", "pid"] {
             let theirs = fs::read_link(format!("/proc/{pid}/ns/{kind}")).ok();
             if theirs.is_some() && theirs != own(kind) {
@@ -112,18 +112,20 @@ fn command_line(pid: &str) -> String {
     fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default().replace('\0', " ").trim().to_owned()
 }
 
-fn supervised() -> Vec<String> {
+/// Supervisors of pods below these folders: another cluster on this machine is none of our business.
+fn supervised(folders: &[PathBuf]) -> Vec<String> {
     let pids = names(Path::new("/proc")).filter(|name| name.bytes().all(|byte| byte.is_ascii_digit()));
-    pids.filter(|pid| is_supervisor(&command_line(pid))).collect()
+    pids.filter(|pid| is_supervisor(&command_line(pid), folders)).collect()
 }
 
-fn is_supervisor(command: &str) -> bool {
-    let mut words = command.split(' ');
-    words.next().is_some() && words.next() == Some("supervisor")
+fn is_supervisor(command: &str, folders: &[PathBuf]) -> bool {
+    let mut words = command.split(' ').skip(1);
+    let ours = |pod: &str| folders.iter().any(|folder| Path::new(pod).starts_with(folder));
+    words.next() == Some("supervisor") && words.next().is_some_and(ours)
 }
 
-fn processes() -> BTreeSet<String> {
-    supervised().into_iter().map(|pid| format!("{pid} {}", command_line(&pid))).collect()
+fn processes(folders: &[PathBuf]) -> BTreeSet<String> {
+    supervised(folders).into_iter().map(|pid| format!("{pid} {}", command_line(&pid))).collect()
 }
 
 #[cfg(test)]
@@ -143,7 +145,9 @@ mod tests {
 
     #[test]
     fn supervisors_are_known_by_their_command() {
-        assert!(is_supervisor("/proc/self/exe supervisor /run/skiff/pods/x"));
-        assert!(!is_supervisor("/usr/bin/supervisor x"));
+        let folders = [PathBuf::from("/run/skiff")];
+        assert!(is_supervisor("/proc/self/exe supervisor /run/skiff/pods/x", &folders));
+        assert!(!is_supervisor("/proc/self/exe supervisor /elsewhere/pods/x", &folders));
+        assert!(!is_supervisor("/usr/bin/supervisor x", &folders));
     }
 }
