@@ -3,6 +3,7 @@
 mod config;
 mod endpoints;
 mod event;
+mod event_view;
 mod lease;
 mod namespace;
 mod node;
@@ -37,6 +38,7 @@ pub(crate) const ALL: &[&Resource] = &[
     &review::SELF_SUBJECT_ACCESS_REVIEWS,
     &lease::LEASES,
     &endpoints::ENDPOINT_SLICES,
+    &event_view::EVENTS,
     &rbac::CLUSTER_ROLE_BINDINGS,
     &rbac::CLUSTER_ROLES,
     &rbac::ROLE_BINDINGS,

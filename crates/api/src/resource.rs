@@ -89,6 +89,17 @@ impl Column {
     pub(crate) const AGE: Self = Self::new("Age", "How long ago it was made.");
 }
 
+/// How the objects of a kind are stored, if that is not as this kind's version shows them: several
+/// groups or versions may show the objects of one storage, each in its own words.
+pub(crate) struct Stored {
+    /// The kind that is stored.
+    pub(crate) as_: &'static Resource,
+    /// From this kind's words to those of the stored one. What has none there must not get lost.
+    pub(crate) to: fn(&mut Value),
+    /// From the words of the stored kind to this one's.
+    pub(crate) from: fn(&mut Value),
+}
+
 /// What is special about a kind. Everything else is the same for all of them.
 pub(crate) struct Rules {
     /// Fills in what is not said.
@@ -97,6 +108,8 @@ pub(crate) struct Rules {
     pub(crate) name: NameCheck,
     /// What must hold for its objects, apart from metadata.
     pub(crate) validate: fn(&Value, &mut Vec<FieldError>),
+    /// What must hold for new objects only, apart from metadata and `validate`.
+    pub(crate) validate_create: fn(&Value, &mut Vec<FieldError>),
     /// What must hold for a change (new, old), apart from metadata and `validate`.
     pub(crate) validate_update: fn(&Value, &Value, &mut Vec<FieldError>),
     /// The status of a new object; `None`: what the client sent, or no status at all.
@@ -111,6 +124,8 @@ pub(crate) struct Rules {
     pub(crate) fields: &'static [(&'static str, &'static str)],
     /// The cells of its row.
     pub(crate) cells: fn(&Value, Timestamp) -> Vec<Value>,
+    /// What is stored, if it is not this kind itself.
+    pub(crate) stored: Option<Stored>,
 }
 
 impl Rules {
@@ -119,6 +134,7 @@ impl Rules {
         default: |_| {},
         name: names::subdomain_name,
         validate: |_, _| {},
+        validate_create: |_, _| {},
         validate_update: |_, _, _| {},
         initial_status: None,
         prepare_create: |_| {},
@@ -126,6 +142,7 @@ impl Rules {
         generation: None,
         fields: &[],
         cells: |object, now| vec![meta::name(object).into(), crate::print::age(object, now)],
+        stored: None,
     };
 }
 
@@ -232,6 +249,34 @@ impl Resource {
     #[must_use]
     pub fn allows(&self, verb: &str) -> bool {
         self.verbs.contains(&verb)
+    }
+
+    /// The kind that its objects are stored as: itself, unless it only shows another one's.
+    #[must_use]
+    pub fn stored_as(&'static self) -> &'static Resource {
+        self.rules.stored.as_ref().map_or(self, |stored| stored.as_)
+    }
+
+    /// Whether its objects are those of another kind, shown in other words.
+    #[must_use]
+    pub fn is_view(&self) -> bool {
+        self.rules.stored.is_some()
+    }
+
+    /// Turns an object of this kind into one of the kind that is stored.
+    pub fn to_stored(&self, object: &mut Value) {
+        if let Some(stored) = &self.rules.stored {
+            (stored.to)(object);
+            stored.as_.set_kind(object);
+        }
+    }
+
+    /// Turns a stored object into one of this kind.
+    pub fn from_stored(&self, object: &mut Value) {
+        if let Some(stored) = &self.rules.stored {
+            (stored.from)(object);
+            self.set_kind(object);
+        }
     }
 
     /// The part with this name.

@@ -26,9 +26,13 @@ pub(crate) struct Kind {
 impl Kind {
     fn new(resource: &'static Resource) -> Self {
         let api_version = resource.api_version();
-        let head =
-            format!(r#"{{"kind":"{}","apiVersion":"{api_version}","metadata":{{"resourceVersion":""#, resource.kind);
-        Self { resource, prefix: format!("{}/{}/", resource.group, resource.plural), head, api_version }
+        let stored = resource.stored_as();
+        let head = format!(
+            r#"{{"kind":"{}","apiVersion":"{}","metadata":{{"resourceVersion":""#,
+            stored.kind,
+            stored.api_version()
+        );
+        Self { resource, prefix: format!("{}/{}/", stored.group, stored.plural), head, api_version }
     }
 
     pub(crate) fn namespaced(&self) -> bool {
@@ -63,6 +67,11 @@ impl Kind {
 
     /// An object as it is stored, with a hole where the revision goes.
     pub(crate) fn encode(&self, object: &Value) -> Result<skiff_store::Value, serde_json::Error> {
+        let mut turned = None;
+        if self.resource.is_view() {
+            self.resource.to_stored(turned.insert(object.clone()));
+        }
+        let object = turned.as_ref().unwrap_or(object);
         let mut out = Vec::with_capacity(512);
         out.extend_from_slice(self.head.as_bytes());
         let hole = out.len();
@@ -76,6 +85,18 @@ impl Kind {
         }
         out.push(b'}');
         Ok(skiff_store::Value::with_revision_at(out, hole))
+    }
+
+    /// The object in stored bytes, as this kind shows it.
+    pub(crate) fn decode(&self, stored: &[u8]) -> Result<Value, serde_json::Error> {
+        let mut object = serde_json::from_slice(stored)?;
+        self.resource.from_stored(&mut object);
+        Ok(object)
+    }
+
+    /// Stored bytes as this kind shows them; for most kinds they are the same.
+    pub(crate) fn shown(&self, stored: Bytes) -> Result<Bytes, serde_json::Error> {
+        if self.resource.is_view() { Ok(serde_json::to_vec(&self.decode(&stored)?)?.into()) } else { Ok(stored) }
     }
 
     /// Where the revision stands in stored bytes.
@@ -140,7 +161,8 @@ pub(crate) fn find(group: &str, version: &str, plural: &str) -> Option<&'static 
 
 /// The kind with this group and plural, in the version that is stored.
 pub(crate) fn of(group: &str, plural: &str) -> Option<&'static Kind> {
-    all().iter().find(|kind| kind.resource.group == group && kind.resource.plural == plural)
+    let named = |kind: &&Kind| kind.resource.group == group && kind.resource.plural == plural;
+    all().iter().find(|kind| named(kind) && !kind.resource.is_view())
 }
 
 #[cfg(test)]

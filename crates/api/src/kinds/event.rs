@@ -6,7 +6,21 @@ use crate::field_error::{FieldError, Path};
 use crate::meta;
 use crate::resource::{Column, Durability, Resource, Rules, Scope};
 use crate::time;
+use crate::validate::names;
 use crate::value::Read as _;
+
+pub(super) const COLUMNS: &[Column] = &[
+    Column::new("Last Seen", "How long ago it happened last."),
+    Column::new("Type", "Normal or Warning."),
+    Column::new("Reason", "Why it happened, in a word."),
+    Column::new("Object", "What it happened to."),
+    Column::new("Subobject", "Which part of that.").wide(),
+    Column::new("Source", "Who reported it.").wide(),
+    Column::new("Message", "What happened."),
+    Column::new("First Seen", "How long ago it happened first.").wide(),
+    Column::new("Count", "How often it happened.").wide(),
+    Column { format: "name", ..Column::new("Name", "The name, unique in its scope.").wide() },
+];
 
 pub(super) static EVENTS: Resource = Resource {
     group: "",
@@ -21,20 +35,9 @@ pub(super) static EVENTS: Resource = Resource {
     subresources: &[],
     durability: Durability::Memory,
     type_name: "io.k8s.api.core.v1.Event",
-    columns: &[
-        Column::new("Last Seen", "How long ago it happened last."),
-        Column::new("Type", "Normal or Warning."),
-        Column::new("Reason", "Why it happened, in a word."),
-        Column::new("Object", "What it happened to."),
-        Column::new("Subobject", "Which part of that.").wide(),
-        Column::new("Source", "Who reported it.").wide(),
-        Column::new("Message", "What happened."),
-        Column::new("First Seen", "How long ago it happened first.").wide(),
-        Column::new("Count", "How often it happened.").wide(),
-        Column { format: "name", ..Column::new("Name", "The name, unique in its scope.").wide() },
-    ],
+    columns: COLUMNS,
     rules: Rules {
-        validate,
+        validate: |event, errors| validate(event, "reportingComponent", errors),
         fields: &[
             ("involvedObject.kind", "/involvedObject/kind"),
             ("involvedObject.namespace", "/involvedObject/namespace"),
@@ -53,17 +56,49 @@ pub(super) static EVENTS: Resource = Resource {
     },
 };
 
-fn validate(event: &Value, errors: &mut Vec<FieldError>) {
-    let involved = event["involvedObject"].text("namespace");
+/// What holds for an Event however it came; `controller` is what the field is called there.
+pub(super) fn validate(event: &Value, controller: &'static str, errors: &mut Vec<FieldError>) {
     let own = meta::namespace(event);
-    let agrees = if involved.is_empty() { own == "default" } else { involved == own };
+    let involved = event["involvedObject"].text("namespace");
+    let timed = event.has("eventTime");
+    let agrees = match (involved.is_empty(), timed) {
+        (true, true) => matches!(own, "default" | "kube-system"),
+        (true, false) => own == "default",
+        (false, true) => true,
+        (false, false) => involved == own,
+    };
     if !agrees {
         let object = Path::new("involvedObject");
         errors.push(FieldError::invalid(&object.child("namespace"), involved, "does not match event.namespace"));
     }
+    if timed {
+        validate_timed(event, controller, errors);
+    }
 }
 
-fn cells(event: &Value, now: jiff::Timestamp) -> Vec<Value> {
+/// An Event of the newer form says who reports it and what was done.
+fn validate_timed(event: &Value, controller: &'static str, errors: &mut Vec<FieldError>) {
+    let reporter = event.text("reportingComponent");
+    let path = Path::new(controller);
+    if reporter.is_empty() {
+        errors.push(FieldError::required(&path, ""));
+    }
+    errors.extend(names::qualified_name(reporter).into_iter().map(|p| FieldError::invalid(&path, reporter, p)));
+    for (field, most, required) in
+        [("reportingInstance", 128, true), ("action", 128, true), ("reason", 128, true), ("message", 1024, false)]
+    {
+        let path = Path::new(field);
+        match event.text(field).len() {
+            0 if required => errors.push(FieldError::required(&path, "")),
+            n if n > most => {
+                errors.push(FieldError::invalid(&path, "", format!("can have at most {most} characters")));
+            }
+            _ => {}
+        }
+    }
+}
+
+pub(super) fn cells(event: &Value, now: jiff::Timestamp) -> Vec<Value> {
     let age = |times: [&Value; 3]| {
         let found = times.into_iter().find(|t| t.as_str().is_some_and(|t| !t.is_empty()));
         time::age(found.unwrap_or(&Value::Null), now)

@@ -119,7 +119,7 @@ impl Resource {
         }
     }
 
-    fn set_kind(&self, object: &mut Value) {
+    pub(super) fn set_kind(&self, object: &mut Value) {
         if let Some(map) = object.as_object_mut() {
             map.insert("apiVersion".to_owned(), self.api_version().into());
             map.insert("kind".to_owned(), self.kind.into());

@@ -71,6 +71,7 @@ impl Resource {
     pub fn validate(&self, object: &Value) -> Vec<FieldError> {
         let mut errors = objectmeta::create(object, self.is_namespaced(), self.rules.name);
         (self.rules.validate)(object, &mut errors);
+        (self.rules.validate_create)(object, &mut errors);
         errors
     }
 

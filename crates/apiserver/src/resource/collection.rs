@@ -21,7 +21,6 @@ use super::{
 use crate::{
     admission,
     http::respond::{self, Answer},
-    kind::decode,
     state::now,
 };
 
@@ -46,7 +45,7 @@ pub(super) async fn delete(call: &Call, body: Body) -> Answer {
     if !todo.is_empty() && !options.dry_run {
         return Err(Status::stale(call.resource(), ""));
     }
-    Ok(respond::json(StatusCode::OK, deleted(call, &snapshot, &shown)))
+    Ok(respond::json(StatusCode::OK, deleted(call, &snapshot, &shown)?))
 }
 
 fn chosen(call: &Call, filter: &Filter, snapshot: &Snapshot) -> Vec<Arc<Entry>> {
@@ -94,7 +93,7 @@ fn operation(call: &Call, options: &DeleteOptions, entry: &Entry) -> Result<Opti
     if plain && kind.resource.plural != "namespaces" {
         return Ok(Some(Op::delete(entry.key.clone()).expecting(expect).showing(kind.reopen(&entry.value))));
     }
-    let old = decode(entry).map_err(Status::internal)?;
+    let old = kind.decode(&entry.value).map_err(Status::internal)?;
     match decide::decide(kind, &old, &options.wish, now()) {
         Decision::Unchanged => Ok(None),
         Decision::Gone(_) => {
@@ -116,13 +115,13 @@ fn is_plain(stored: &[u8]) -> bool {
 fn gone(call: &Call, entry: &Entry, snapshot: &Snapshot) {
     if admit::has_aftermath(call.kind)
         && snapshot.get(&entry.key).is_none_or(|there| there.created != entry.created)
-        && let Ok(object) = decode(entry)
+        && let Ok(object) = call.kind.decode(&entry.value)
     {
         admit::released(&call.state, call.kind, &object);
     }
 }
 
-fn deleted(call: &Call, snapshot: &Snapshot, entries: &[Arc<Entry>]) -> Vec<u8> {
+fn deleted(call: &Call, snapshot: &Snapshot, entries: &[Arc<Entry>]) -> Result<Vec<u8>, Status> {
     let metadata = json!({"resourceVersion": snapshot.revision().to_string()});
     super::form::joined_list(call, &metadata, entries)
 }

@@ -19,7 +19,6 @@ use crate::{
         query::Query,
         respond::{self, Answer},
     },
-    kind::decode,
     state::{State, now},
 };
 
@@ -134,14 +133,16 @@ fn answer(call: &Call, outcome: Outcome, options: &DeleteOptions) -> Answer {
 
 /// Deletes the object in `entry`, or marks it; `None` if somebody else was faster.
 async fn remove(call: &Call, entry: &Entry, options: &DeleteOptions) -> Result<Option<Outcome>, Status> {
-    let old = decode(entry).map_err(Status::internal)?;
+    let old = call.kind.decode(&entry.value).map_err(Status::internal)?;
     options.check(call, &old)?;
     let expect = Expect::Modified(entry.modified);
     match decide::decide(call.kind, &old, &options.wish, now()) {
         Decision::Unchanged => Ok(Some(Outcome::Stays(entry.value.clone()))),
         Decision::Gone(_) if options.dry_run => Ok(Some(Outcome::Gone(entry.value.clone()))),
         Decision::Marked(new) if options.dry_run => {
-            Ok(Some(Outcome::Stays(serde_json::to_vec(&new).map_err(Status::internal)?.into())))
+            let mut stored = new;
+            call.kind.resource.to_stored(&mut stored);
+            Ok(Some(Outcome::Stays(serde_json::to_vec(&stored).map_err(Status::internal)?.into())))
         }
         Decision::Gone(last) => {
             let value = if decide::is_graceful(call.kind) {

@@ -18,7 +18,6 @@ use crate::{
         accept::{Encoding, Form},
         respond::{self, Answer},
     },
-    kind::decode,
     state::now,
 };
 
@@ -31,9 +30,12 @@ pub(super) fn one(call: &Call, bytes: Bytes) -> Answer {
 pub(super) fn object(call: &Call, code: StatusCode, bytes: Bytes) -> Answer {
     let encoding = call.accepted.encoding;
     match call.accepted.form {
-        Form::Object | Form::Discovery => respond::stored(code, encoding, call.pretty(), bytes),
+        Form::Object | Form::Discovery => {
+            let bytes = call.kind.shown(bytes).map_err(Status::internal)?;
+            respond::stored(code, encoding, call.pretty(), bytes)
+        }
         Form::Table | Form::Metadata => {
-            let object = serde_json::from_slice(&bytes).map_err(Status::internal)?;
+            let object = call.kind.decode(&bytes).map_err(Status::internal)?;
             respond::value(code, encoding, call.pretty(), &shaped(call, object)?)
         }
     }
@@ -81,9 +83,9 @@ fn rows(call: &Call, objects: &[Value], metadata: Value, columns: bool) -> Resul
 pub(super) fn list(call: &Call, page: &Page) -> Answer {
     let metadata = list_metadata(page);
     if call.accepted.form == Form::Object && call.accepted.encoding == Encoding::Json && !call.pretty() {
-        return Ok(respond::json(StatusCode::OK, joined_list(call, &metadata, &page.entries)));
+        return Ok(respond::json(StatusCode::OK, joined_list(call, &metadata, &page.entries)?));
     }
-    let objects: Result<Vec<Value>, _> = page.entries.iter().map(|entry| decode(entry)).collect();
+    let objects: Result<Vec<Value>, _> = page.entries.iter().map(|entry| call.kind.decode(&entry.value)).collect();
     let objects = objects.map_err(Status::internal)?;
     let whole = match call.accepted.form {
         Form::Table => rows(call, &objects, metadata, true)?,
@@ -115,7 +117,7 @@ fn list_metadata(page: &Page) -> Value {
 }
 
 /// The stored bytes of all objects between the list's head and its end: nothing is parsed.
-pub(super) fn joined_list(call: &Call, metadata: &Value, entries: &[Arc<Entry>]) -> Vec<u8> {
+pub(super) fn joined_list(call: &Call, metadata: &Value, entries: &[Arc<Entry>]) -> Result<Vec<u8>, Status> {
     let head = format!(
         r#"{{"kind":"{}","apiVersion":"{}","metadata":{metadata},"items":["#,
         call.kind.resource.list_kind(),
@@ -128,18 +130,19 @@ pub(super) fn joined_list(call: &Call, metadata: &Value, entries: &[Arc<Entry>])
         if index > 0 {
             body.push(b',');
         }
-        body.extend_from_slice(&entry.value);
+        body.extend_from_slice(&call.kind.shown(entry.value.clone()).map_err(Status::internal)?);
     }
     body.extend_from_slice(b"]}");
-    body
+    Ok(body)
 }
 
 /// The line of one event of a watch; `columns` for the first table of it.
 pub(super) fn event(call: &Call, kind: &str, object: &[u8], columns: bool) -> Result<Bytes, Status> {
     if call.accepted.form == Form::Object {
-        return Ok(line(kind, object));
+        let shown = call.kind.shown(Bytes::copy_from_slice(object)).map_err(Status::internal)?;
+        return Ok(line(kind, &shown));
     }
-    let object: Value = serde_json::from_slice(object).map_err(Status::internal)?;
+    let object = call.kind.decode(object).map_err(Status::internal)?;
     let shaped = match call.accepted.form {
         Form::Table => {
             let metadata = json!({"resourceVersion": object["metadata"]["resourceVersion"]});

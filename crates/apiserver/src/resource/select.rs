@@ -11,7 +11,7 @@ use skiff_api::{
 use skiff_store::Entry;
 
 use super::Call;
-use crate::kind::{Kind, decode};
+use crate::kind::Kind;
 
 /// The selectors of a request.
 #[derive(Clone)]
@@ -68,7 +68,7 @@ impl Filter {
                 .fields
                 .matches_with(|field| if field == "metadata.name" { name.to_owned() } else { namespace.to_owned() });
         }
-        decode(entry).is_ok_and(|object| self.kind.resource.matches_fields(&self.fields, &object))
+        self.kind.decode(&entry.value).is_ok_and(|object| self.kind.resource.matches_fields(&self.fields, &object))
     }
 
     fn labels_match(&self, entry: &Entry) -> bool {

@@ -21,7 +21,6 @@ use super::{
 use crate::{
     allocate,
     http::respond::{self, Answer},
-    kind::decode,
 };
 
 /// So often a change is tried against others that are faster.
@@ -61,9 +60,9 @@ pub(super) enum After {
 }
 
 impl After {
-    pub(super) fn object(self) -> Result<Value, Status> {
+    pub(super) fn object(self, call: &Call) -> Result<Value, Status> {
         match self {
-            Self::Stored(bytes) => serde_json::from_slice(&bytes).map_err(Status::internal),
+            Self::Stored(bytes) => call.kind.decode(&bytes).map_err(Status::internal),
             Self::Tried(object) => Ok(object),
         }
     }
@@ -141,7 +140,7 @@ pub(super) async fn change(
         let entry =
             snapshot.get(&call.key()).cloned().ok_or_else(|| Status::not_found(call.resource(), call.name()))?;
         drop(snapshot);
-        let old = decode(&entry).map_err(Status::internal)?;
+        let old = call.kind.decode(&entry.value).map_err(Status::internal)?;
         let Proposal { mut object, warnings } = propose(&old)?;
         check_version(call, &mut object, &old, &entry)?;
         prepare(call, part, &mut object, &old)?;

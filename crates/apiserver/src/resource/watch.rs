@@ -229,7 +229,7 @@ impl Watcher {
         let kind = if self.everything { usual(event) } else { self.selected(event)? };
         if kind == usual(event) {
             let entry = event.entry();
-            if self.call.accepted.form == Form::Object {
+            if is_usual(&self.call) {
                 return Some(event.encoded(|event| form::line(kind, &event.entry().value)).clone());
             }
             return shaped(&self.call, &mut self.columns, kind, &entry.value);
@@ -255,9 +255,14 @@ impl Watcher {
     }
 }
 
+/// Whether stored bytes are sent as they are.
+fn is_usual(call: &Call) -> bool {
+    call.accepted.form == Form::Object && !call.kind.resource.is_view()
+}
+
 /// The line in another form than the usual one.
 fn shaped(call: &Call, columns: &mut bool, kind: &str, object: &[u8]) -> Option<Bytes> {
-    if call.accepted.form == Form::Object {
+    if is_usual(call) {
         return None;
     }
     let line = form::event(call, kind, object, std::mem::take(columns));

@@ -38,8 +38,10 @@ struct Collector {
 /// Runs until the context's `stop`.
 pub(crate) async fn run(context: Context) {
     let collector = Collector { graph: Arc::default(), queue: Queue::new(), context: context.clone() };
-    for resource in
-        resource::all().iter().copied().filter(|one| one.verbs.contains(&"watch") && one.verbs.contains(&"delete"))
+    for resource in resource::all()
+        .iter()
+        .copied()
+        .filter(|one| one.verbs.contains(&"watch") && one.verbs.contains(&"delete") && !one.is_view())
     {
         let follower = collector.clone();
         tokio::spawn(context.stop.clone().run_until_cancelled_owned(async move { follower.follow(resource).await }));

@@ -116,5 +116,5 @@ fn kinds() -> impl Iterator<Item = &'static Resource> {
     resource::all()
         .iter()
         .copied()
-        .filter(|one| one.scope == Scope::Namespaced && one.verbs.contains(&"deletecollection"))
+        .filter(|one| one.scope == Scope::Namespaced && one.verbs.contains(&"deletecollection") && !one.is_view())
 }

@@ -15,17 +15,14 @@ use super::super::{
     write::{self, WriteOptions},
 };
 use super::Call;
-use crate::{
-    http::respond::{self, Answer},
-    kind::decode,
-};
+use crate::http::respond::{self, Answer};
 
 const TYPE: &str = "io.k8s.api.autoscaling.v1.Scale";
 const KIND: Qualified<'static> = Qualified::new("autoscaling", "Scale");
 
 pub(super) fn get(call: &Call) -> Answer {
     let entry = call.find(&call.state.store.snapshot())?;
-    answer(call, &decode(&entry).map_err(Status::internal)?)
+    answer(call, &call.kind.decode(&entry.value).map_err(Status::internal)?)
 }
 
 pub(super) async fn replace(call: &Call, body: Body) -> Answer {
@@ -85,7 +82,7 @@ async fn finish(call: &Call, options: &WriteOptions, make: impl Fn(&Value) -> Re
         Ok(Proposal { object, warnings: Vec::new() })
     };
     let changed = update::change(call, Part::Whole, options.dry_run, propose).await?;
-    answer(call, &changed.after.object()?)
+    answer(call, &changed.after.object(call)?)
 }
 
 fn answer(call: &Call, workload: &Value) -> Answer {
