@@ -16,9 +16,10 @@ mod workload;
 use crate::resource::Resource;
 
 /// What can be done with most kinds.
-const ALL_VERBS: &[&str] = &["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
+pub(crate) const ALL_VERBS: &[&str] =
+    &["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
 /// The verbs of `status` and `scale`.
-const PART_VERBS: &[&str] = &["get", "patch", "update"];
+pub(crate) const PART_VERBS: &[&str] = &["get", "patch", "update"];
 
 /// Every kind, by group and then by plural.
 pub(crate) const ALL: &[&Resource] = &[

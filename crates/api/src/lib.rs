@@ -9,6 +9,8 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+pub mod catalogue;
+pub mod custom;
 pub mod discovery;
 pub mod endpoints;
 pub mod field_error;

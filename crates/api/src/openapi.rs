@@ -1,8 +1,8 @@
 //! The OpenAPI documents: version 2 as one, version 3 as an index and one per group and version.
 //!
 //! They hold what clients read them for: the types with their merge keys, the kinds, and which query
-//! parameters an operation knows. The documents never change while a server runs; whoever serves
-//! them may keep the bytes.
+//! parameters an operation knows. They are functions of the catalogue: whoever serves
+//! them may keep the bytes until that changes.
 
 mod paths;
 mod types;
@@ -11,7 +11,7 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use serde_json::{Map, Value, json};
 
-use crate::resource;
+use crate::catalogue::Catalogue;
 
 /// The version of the OpenAPI format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,29 +33,30 @@ impl Format {
 
 /// `/openapi/v2`; `version` is the server's own (`v1.36.0`).
 #[must_use]
-pub fn v2(version: &str) -> Value {
+pub fn v2(kinds: &Catalogue, version: &str) -> Value {
     let mut all = Map::new();
-    for (group, version) in resource::group_versions() {
-        all.extend(paths::of(group, version, Format::V2));
+    for (group, version) in kinds.group_versions() {
+        all.extend(paths::of(kinds, group, version, Format::V2));
     }
-    let groups = resource::group_versions();
+    let groups = kinds.group_versions();
     json!({
         "swagger": "2.0",
         "info": {"title": "Kubernetes", "version": version},
         "paths": all,
-        "definitions": types::of(&groups, Format::V2),
+        "definitions": types::of(kinds, &groups, Format::V2),
     })
 }
 
 /// `/openapi/v3`
 #[must_use]
-pub fn v3_index() -> Value {
-    let paths: Map<String, Value> = resource::group_versions()
+pub fn v3_index(kinds: &Catalogue) -> Value {
+    let paths: Map<String, Value> = kinds
+        .group_versions()
         .into_iter()
         .map(|(group, version)| {
             let path = prefix(group, version);
             let mut hasher = DefaultHasher::new();
-            document(group, version, "").to_string().hash(&mut hasher);
+            document(kinds, group, version, "").to_string().hash(&mut hasher);
             let url = format!("/openapi/v3{path}?hash={:016X}", hasher.finish());
             (path.trim_start_matches('/').to_owned(), json!({"serverRelativeURL": url}))
         })
@@ -65,16 +66,16 @@ pub fn v3_index() -> Value {
 
 /// `/openapi/v3/api/v1`, `/openapi/v3/apis/<group>/<version>`
 #[must_use]
-pub fn v3(group: &str, version: &str, server_version: &str) -> Option<Value> {
-    resource::group_versions().contains(&(group, version)).then(|| document(group, version, server_version))
+pub fn v3(kinds: &Catalogue, group: &str, version: &str, server_version: &str) -> Option<Value> {
+    kinds.group_versions().contains(&(group, version)).then(|| document(kinds, group, version, server_version))
 }
 
-fn document(group: &str, version: &str, server_version: &str) -> Value {
+fn document(kinds: &Catalogue, group: &str, version: &str, server_version: &str) -> Value {
     json!({
         "openapi": "3.0.0",
         "info": {"title": "Kubernetes", "version": server_version},
-        "paths": paths::of(group, version, Format::V3),
-        "components": {"schemas": types::of(&[(group, version)], Format::V3)},
+        "paths": paths::of(kinds, group, version, Format::V3),
+        "components": {"schemas": types::of(kinds, &[(group, version)], Format::V3)},
     })
 }
 

@@ -1,6 +1,7 @@
 //! The registry: every kind of the API, described once. Routes, discovery, OpenAPI, tables, storage
 //! and the command line all read these descriptions; none of them knows a kind by itself.
 
+mod any;
 mod decode;
 mod strategy;
 
@@ -16,6 +17,7 @@ use crate::meta;
 use crate::status::Qualified;
 use crate::validate::names::{self, NameCheck};
 
+pub use any::{AnyResource, Part};
 pub use decode::FieldValidation;
 
 /// Where the objects of a kind live.
@@ -203,15 +205,6 @@ pub fn find_kind(group: &str, version: &str, kind: &str) -> Option<&'static Reso
 pub fn find_api_kind(api_version: &str, kind: &str) -> Option<&'static Resource> {
     let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
     find_kind(group, version, kind)
-}
-
-/// The groups and their versions, the core group first, the others by name.
-#[must_use]
-pub fn group_versions() -> Vec<(&'static str, &'static str)> {
-    let mut list: Vec<_> = all().iter().map(|r| (r.group, r.version)).collect();
-    list.sort_unstable();
-    list.dedup();
-    list
 }
 
 impl Resource {

@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::resource::{Column, Resource};
+use crate::resource::AnyResource;
 
 /// How much of its object a row carries along.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,14 +34,14 @@ impl IncludeObject {
 /// A table of objects of one kind. `metadata` is that of the list; `headers` is false for every event
 /// of a watch but the first.
 pub fn table<'a>(
-    resource: &Resource,
+    resource: &AnyResource,
     objects: impl IntoIterator<Item = &'a Value>,
     metadata: Value,
     include: IncludeObject,
     headers: bool,
     now: Timestamp,
 ) -> Value {
-    let columns: Vec<Value> = resource.columns.iter().filter(|_| headers).map(definition).collect();
+    let columns = if headers { resource.column_definitions() } else { Vec::new() };
     let rows: Vec<Value> = objects.into_iter().map(|object| row(resource, object, include, now)).collect();
     json!({
         "kind": "Table",
@@ -52,17 +52,7 @@ pub fn table<'a>(
     })
 }
 
-fn definition(column: &Column) -> Value {
-    json!({
-        "name": column.name,
-        "type": column.type_,
-        "format": column.format,
-        "description": column.description,
-        "priority": column.priority,
-    })
-}
-
-fn row(resource: &Resource, object: &Value, include: IncludeObject, now: Timestamp) -> Value {
+fn row(resource: &AnyResource, object: &Value, include: IncludeObject, now: Timestamp) -> Value {
     let cells = resource.cells(object, now);
     match include {
         IncludeObject::None => json!({"cells": cells}),

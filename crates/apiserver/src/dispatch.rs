@@ -45,7 +45,7 @@ async fn answer(state: Arc<State>, request: Request) -> Answer {
         let call = Call::new(state, user, intent, parts.headers, accepted)?;
         return resource::handle(&call, body).await;
     }
-    let document = state.documents.answer(path, &intent.query, &parts.headers, accepted, &state.config);
+    let document = state.documents.answer(path, &intent.query, &parts.headers, accepted, &state);
     match document {
         Some(_) if parts.method != Method::GET && parts.method != Method::HEAD => {
             Err(Status::method_not_allowed_here())

@@ -14,7 +14,7 @@ use http::{
 };
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
-use skiff_api::{discovery, openapi};
+use skiff_api::{catalogue::Catalogue, discovery, openapi};
 
 use crate::{
     config::Config,
@@ -23,6 +23,7 @@ use crate::{
         query::Query,
         respond::{self, Answer},
     },
+    state::State,
 };
 
 /// The version that the server says it is.
@@ -49,23 +50,24 @@ impl Documents {
         query: &Query,
         headers: &HeaderMap,
         accepted: Accepted,
-        config: &Config,
+        state: &State,
     ) -> Option<Answer> {
         let aggregated = accepted.form == Form::Discovery && matches!(path, "/api" | "/apis");
-        let document = self.find(path, aggregated, config)?;
+        let document = self.find(path, aggregated, state)?;
         if accepted.encoding == Encoding::Yaml || (pretty(query, headers) && !path.starts_with("/openapi")) {
             return Some(respond::stored(StatusCode::OK, accepted.encoding, true, document.bytes.clone()));
         }
         Some(Ok(document.response(query, headers)))
     }
 
-    fn find(&self, path: &str, aggregated: bool, config: &Config) -> Option<Arc<Document>> {
+    fn find(&self, path: &str, aggregated: bool, state: &State) -> Option<Arc<Document>> {
         let key = (path.to_owned(), aggregated);
         let made = |documents: &Self| documents.made.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
         if let Some(document) = made(self) {
             return Some(document);
         }
-        let value = if aggregated { aggregated_value(path) } else { value(path, config)? };
+        let kinds = &state.kinds.now().catalogue;
+        let value = if aggregated { aggregated_value(kinds, path) } else { value(kinds, path, &state.config)? };
         let bytes = Bytes::from(value.to_string());
         let hash: String = Sha256::digest(&bytes).iter().take(16).map(|byte| format!("{byte:02X}")).collect();
         let media_type = if aggregated { discovery::AGGREGATED_CONTENT_TYPE } else { "application/json" };
@@ -100,24 +102,24 @@ impl Document {
     }
 }
 
-fn aggregated_value(path: &str) -> Value {
-    if path == "/api" { discovery::aggregated_core() } else { discovery::aggregated_groups() }
+fn aggregated_value(kinds: &Catalogue, path: &str) -> Value {
+    if path == "/api" { discovery::aggregated_core(kinds) } else { discovery::aggregated_groups(kinds) }
 }
 
-fn value(path: &str, config: &Config) -> Option<Value> {
+fn value(kinds: &Catalogue, path: &str, config: &Config) -> Option<Value> {
     let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
     match parts.as_slice() {
-        [""] => Some(root()),
+        [""] => Some(root(kinds)),
         ["version"] => Some(version()),
         ["api"] => Some(discovery::core_versions(&address(config))),
-        ["apis"] => Some(discovery::groups()),
-        ["api", version] => discovery::resources("", version),
-        ["apis", group] => discovery::group(group),
-        ["apis", group, version] => discovery::resources(group, version),
-        ["openapi", "v2"] => Some(openapi::v2(VERSION)),
-        ["openapi", "v3"] => Some(openapi::v3_index()),
-        ["openapi", "v3", "api", version] => openapi::v3("", version, VERSION),
-        ["openapi", "v3", "apis", group, version] => openapi::v3(group, version, VERSION),
+        ["apis"] => Some(discovery::groups(kinds)),
+        ["api", version] => discovery::resources(kinds, "", version),
+        ["apis", group] => discovery::group(kinds, group),
+        ["apis", group, version] => discovery::resources(kinds, group, version),
+        ["openapi", "v2"] => Some(openapi::v2(kinds, VERSION)),
+        ["openapi", "v3"] => Some(openapi::v3_index(kinds)),
+        ["openapi", "v3", "api", version] => openapi::v3(kinds, "", version, VERSION),
+        ["openapi", "v3", "apis", group, version] => openapi::v3(kinds, group, version, VERSION),
         _ => None,
     }
 }
@@ -150,9 +152,9 @@ fn architecture() -> &'static str {
 }
 
 /// What there is, for people who look around.
-fn root() -> Value {
+fn root(kinds: &Catalogue) -> Value {
     let mut paths: Vec<String> = ["/api", "/api/v1", "/apis"].map(str::to_owned).into();
-    for (group, version) in skiff_api::resource::group_versions() {
+    for (group, version) in kinds.group_versions() {
         if !group.is_empty() {
             paths.push(format!("/apis/{group}"));
             paths.push(format!("/apis/{group}/{version}"));

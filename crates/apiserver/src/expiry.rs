@@ -38,7 +38,7 @@ impl Expiry {
 
 /// To be called after an object of that kind was created.
 pub(crate) fn created(state: &Arc<State>, kind: &Kind, now: Timestamp) {
-    if kind.resource.kind != "Event" || !state.expiry.is_due(now) {
+    if kind.resource.kind() != "Event" || !state.expiry.is_due(now) {
         return;
     }
     let state = Arc::clone(state);

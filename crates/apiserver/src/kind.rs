@@ -5,16 +5,17 @@
 //! that the revision can be spliced in at commit, replaced in a tombstone and skipped in a comparison
 //! without parsing anything.
 
-use std::sync::OnceLock;
+use std::ops::Deref;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use serde_json::{Map, Value};
-use skiff_api::resource::Resource;
+use skiff_api::resource::AnyResource;
 use skiff_store::Entry;
 
 /// A kind, ready to be served.
 pub(crate) struct Kind {
-    pub(crate) resource: &'static Resource,
+    pub(crate) resource: AnyResource,
     /// `v1` or `apps/v1`.
     pub(crate) api_version: String,
     /// What all keys of this kind begin with.
@@ -23,16 +24,39 @@ pub(crate) struct Kind {
     head: String,
 }
 
+/// A kind that is held on to: for ever, or until nobody needs it any more.
+#[derive(Clone)]
+pub(crate) enum KindRef {
+    Builtin(&'static Kind),
+    Custom(Arc<Kind>),
+}
+
+impl Deref for KindRef {
+    type Target = Kind;
+
+    fn deref(&self) -> &Kind {
+        match self {
+            Self::Builtin(kind) => kind,
+            Self::Custom(kind) => kind,
+        }
+    }
+}
+
 impl Kind {
-    fn new(resource: &'static Resource) -> Self {
+    pub(crate) fn new(resource: AnyResource) -> Self {
         let api_version = resource.api_version();
-        let stored = resource.stored_as();
-        let head = format!(
-            r#"{{"kind":"{}","apiVersion":"{}","metadata":{{"resourceVersion":""#,
-            stored.kind,
-            stored.api_version()
-        );
-        Self { resource, prefix: format!("{}/{}/", stored.group, stored.plural), head, api_version }
+        let (prefix, head) = {
+            let stored = resource.stored_as();
+            let (kind, version) = (stored.kind(), stored.api_version());
+            let head = format!(r#"{{"kind":"{kind}","apiVersion":"{version}","metadata":{{"resourceVersion":""#);
+            (format!("{}/{}/", stored.group(), stored.plural()), head)
+        };
+        Self { resource, prefix, head, api_version }
+    }
+
+    /// Whether it is the resource of this group and plural.
+    pub(crate) fn is(&self, group: &str, plural: &str) -> bool {
+        self.resource.is(group, plural)
     }
 
     pub(crate) fn namespaced(&self) -> bool {
@@ -145,24 +169,20 @@ pub(crate) fn decode(entry: &Entry) -> Result<Value, serde_json::Error> {
     serde_json::from_slice(&entry.value)
 }
 
-/// All kinds of the registry. There is one set of them, however many servers a process has.
+/// All built-in kinds. There is one set of them, however many servers a process has.
 pub(crate) fn all() -> &'static [Kind] {
     static KINDS: OnceLock<Vec<Kind>> = OnceLock::new();
-    KINDS.get_or_init(|| skiff_api::resource::all().iter().map(|resource| Kind::new(resource)).collect())
+    KINDS.get_or_init(|| skiff_api::resource::all().iter().map(|one| Kind::new(AnyResource::Builtin(one))).collect())
 }
 
-/// The kind with this group, version and plural.
+/// The built-in kind with this group, version and plural.
 pub(crate) fn find(group: &str, version: &str, plural: &str) -> Option<&'static Kind> {
-    all().iter().find(|kind| {
-        let resource = kind.resource;
-        resource.plural == plural && resource.group == group && resource.version == version
-    })
+    all().iter().find(|kind| kind.is(group, plural) && kind.resource.version() == version)
 }
 
-/// The kind with this group and plural, in the version that is stored.
+/// The built-in kind with this group and plural, in the version that is stored.
 pub(crate) fn of(group: &str, plural: &str) -> Option<&'static Kind> {
-    let named = |kind: &&Kind| kind.resource.group == group && kind.resource.plural == plural;
-    all().iter().find(|kind| named(kind) && !kind.resource.is_view())
+    all().iter().find(|kind| kind.is(group, plural) && !kind.resource.is_view())
 }
 
 #[cfg(test)]

@@ -30,6 +30,7 @@ mod expiry;
 mod health;
 mod http;
 mod kind;
+mod kinds;
 mod layers;
 mod nodes;
 pub mod pki;

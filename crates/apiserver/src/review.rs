@@ -19,12 +19,12 @@ use crate::{
 
 /// Answers a create of a kind that is never stored.
 pub(crate) async fn answer(call: &Call, body: Body) -> Answer {
-    if call.kind.resource.plural == "bindings" {
+    if call.kind.resource.plural() == "bindings" {
         return bind_named(call, body).await;
     }
     let (mut object, warnings) = read_object(call, body).await?;
     meta::set(&mut object, "creationTimestamp", time::format(now()));
-    object["status"] = match call.kind.resource.kind {
+    object["status"] = match call.kind.resource.kind() {
         "SelfSubjectReview" => json!({"userInfo": user_info(&call.user)}),
         "SelfSubjectAccessReview" => access(call, &object, &call.user)?,
         "SubjectAccessReview" => access(call, &object, &subject(&object["spec"]))?,
@@ -38,7 +38,7 @@ pub(crate) async fn answer(call: &Call, body: Body) -> Answer {
 
 /// The old way to bind: the pod is named by the binding itself.
 async fn bind_named(call: &Call, body: Body) -> Answer {
-    let bytes = read_json(call, body, call.kind.resource.type_name).await?;
+    let bytes = read_json(call, body, call.kind.resource.type_name()).await?;
     let parsed: Value = serde_json::from_slice(&bytes).map_err(|error| Status::bad_request(error.to_string()))?;
     let name = meta::name(&parsed).to_owned();
     if name.is_empty() {

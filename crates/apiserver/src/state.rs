@@ -17,6 +17,7 @@ use crate::{
     error::Error,
     expiry::Expiry,
     kind::{self, Kind, decode},
+    kinds::Kinds,
     layers::AT_ONCE,
     resource::Pages,
     token::{Issuer, Key},
@@ -34,6 +35,8 @@ pub(crate) struct State {
     pub(crate) tokens: Issuer,
     pub(crate) pages: Pages,
     pub(crate) documents: Documents,
+    /// What is served.
+    pub(crate) kinds: Kinds,
     pub(crate) expiry: Expiry,
     /// Requests that may be worked on at once.
     pub(crate) slots: Semaphore,
@@ -52,6 +55,7 @@ impl State {
             authorizer: Authorizer { rbac: Rbac::default() },
             pages: Pages::default(),
             documents: Documents::default(),
+            kinds: Kinds::default(),
             expiry: Expiry::default(),
             slots: Semaphore::new(AT_ONCE),
             stopping: CancellationToken::new(),
@@ -64,10 +68,10 @@ impl State {
 
     fn restore(&self) {
         let snapshot = self.store.snapshot();
-        for kind in kind::all().iter().filter(|kind| kind.resource.group == RBAC) {
+        for kind in kind::all().iter().filter(|kind| kind.resource.group() == RBAC) {
             for entry in snapshot.range(&kind.prefix_in(""), None) {
                 let (namespace, name) = kind.names(&entry.key);
-                self.authorizer.rbac.apply(kind.resource.plural, namespace, name, || decode(entry).ok());
+                self.authorizer.rbac.apply(kind.resource.plural(), namespace, name, || decode(entry).ok());
             }
         }
         let Some(services) = kind::of("", "services") else { return };
@@ -97,7 +101,7 @@ impl State {
 
     /// Applies what is stored now under a key of RBAC's kinds.
     pub(crate) fn roles_changed(&self, kind: &Kind, namespace: &str, name: &str) {
-        self.authorizer.rbac.apply(kind.resource.plural, namespace, name, || {
+        self.authorizer.rbac.apply(kind.resource.plural(), namespace, name, || {
             decode(self.store.snapshot().get(&kind.key(namespace, name))?).ok()
         });
     }

@@ -3,8 +3,9 @@
 use serde_json::{Map, Value, json};
 
 use super::{Format, prefix, types::list_type};
+use crate::catalogue::Catalogue;
 use crate::patch;
-use crate::resource::{self, Resource};
+use crate::resource::AnyResource;
 use crate::value::put;
 
 /// The query parameters of everything that writes.
@@ -36,28 +37,28 @@ struct Operation<'a> {
 }
 
 /// The paths of one group and version.
-pub(super) fn of(group: &str, version: &str, format: Format) -> Map<String, Value> {
+pub(super) fn of(kinds: &Catalogue, group: &str, version: &str, format: Format) -> Map<String, Value> {
     let mut paths = Map::new();
-    for resource in resource::all().iter().filter(|r| (r.group, r.version) == (group, version)) {
+    for resource in &kinds.members(group, version) {
         let root = prefix(group, version);
         let base = match resource.is_namespaced() {
-            true => format!("{root}/namespaces/{{namespace}}/{}", resource.plural),
-            false => format!("{root}/{}", resource.plural),
+            true => format!("{root}/namespaces/{{namespace}}/{}", resource.plural()),
+            false => format!("{root}/{}", resource.plural()),
         };
-        let page = Page { resource, kind: [resource.group, resource.version, resource.kind], format };
+        let page = Page { resource, kind: [resource.group(), resource.version(), resource.kind()], format };
         let list = list_type(resource);
         paths.insert(base.clone(), page.path(&base, &collection(resource, &list)));
         if resource.is_namespaced() && resource.allows("list") {
-            let all = format!("{root}/{}", resource.plural);
+            let all = format!("{root}/{}", resource.plural());
             let operations: Vec<_> = collection(resource, &list).into_iter().filter(|o| o.method == "get").collect();
             paths.insert(all.clone(), page.path(&all, &operations));
         }
         let item = format!("{base}/{{name}}");
-        let operations = single(resource.verbs, resource.type_name);
+        let operations = single(resource.verbs(), resource.type_name());
         if resource.allows("get") {
             paths.insert(item.clone(), page.path(&item, &operations));
         }
-        for part in resource.subresources {
+        for part in &resource.parts() {
             let path = format!("{item}/{}", part.name);
             let page = Page { kind: [part.group, part.version, part.kind], ..page };
             let mut operations = single(part.verbs, part.type_name);
@@ -75,13 +76,13 @@ fn write<'a>(method: &'static str, action: &'static str, type_name: &'a str) -> 
     Operation { method, action, query: WRITE, body: Some(type_name), answer: type_name }
 }
 
-fn collection<'a>(resource: &'a Resource, list: &'a str) -> Vec<Operation<'a>> {
+fn collection<'a>(resource: &'a AnyResource, list: &'a str) -> Vec<Operation<'a>> {
     let mut operations = Vec::new();
     if resource.allows("list") {
         operations.push(Operation { method: "get", action: "list", query: LIST, body: None, answer: list });
     }
     if resource.allows("create") {
-        operations.push(write("post", "post", resource.type_name));
+        operations.push(write("post", "post", resource.type_name()));
     }
     if resource.allows("deletecollection") {
         let action = "deletecollection";
@@ -111,7 +112,7 @@ fn single<'a>(verbs: &[&str], type_name: &'a str) -> Vec<Operation<'a>> {
 
 #[derive(Clone, Copy)]
 struct Page<'a> {
-    resource: &'a Resource,
+    resource: &'a AnyResource,
     kind: [&'a str; 3],
     format: Format,
 }
@@ -192,7 +193,7 @@ impl Page<'_> {
     }
 
     fn operation_id(&self, path: &str, operation: &Operation<'_>) -> String {
-        let group = self.resource.group.split('.').next().filter(|g| !g.is_empty()).unwrap_or("core");
+        let group = self.resource.group().split('.').next().filter(|g| !g.is_empty()).unwrap_or("core");
         let scope = if path.contains("{namespace}") { "Namespaced" } else { "" };
         let capital = |text: &str| {
             let mut chars = text.chars();
@@ -207,7 +208,7 @@ impl Page<'_> {
             "deletecollection" => "deleteCollection",
             other => other,
         };
-        let (version, kind) = (capital(self.resource.version), self.resource.kind);
+        let (version, kind) = (capital(self.resource.version()), self.resource.kind());
         format!("{action}{}{version}{scope}{kind}{part}{all}", capital(group))
     }
 }

@@ -5,22 +5,23 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value, json};
 
 use super::Format;
-use crate::resource::{self, Resource};
+use crate::catalogue::Catalogue;
+use crate::resource::AnyResource;
 use crate::schema::{self, Field, ListType, Of, Type};
 use crate::value::put;
 
 const ALWAYS: &[&str] = &[schema::DELETE_OPTIONS, "io.k8s.apimachinery.pkg.apis.meta.v1.Status"];
 
 /// Every type that can be reached from the kinds of these groups.
-pub(super) fn of(groups: &[(&str, &str)], format: Format) -> Map<String, Value> {
+pub(super) fn of(kinds: &Catalogue, groups: &[(&str, &str)], format: Format) -> Map<String, Value> {
     let mut found = BTreeSet::new();
     for name in ALWAYS {
         reach(schema::find(name), &mut found);
     }
-    for resource in resource::all().iter().filter(|r| groups.contains(&(r.group, r.version))) {
-        reach(schema::find(resource.type_name), &mut found);
-        reach(schema::find(&list_type(resource)), &mut found);
-        for part in resource.subresources {
+    for resource in kinds.all().filter(|r| groups.contains(&(r.group(), r.version()))) {
+        reach(schema::find(resource.type_name()), &mut found);
+        reach(schema::find(&list_type(&resource)), &mut found);
+        for part in resource.parts() {
             reach(schema::find(part.type_name), &mut found);
         }
     }
@@ -28,8 +29,8 @@ pub(super) fn of(groups: &[(&str, &str)], format: Format) -> Map<String, Value> 
 }
 
 /// The type of a list of a resource's objects.
-pub(super) fn list_type(resource: &Resource) -> String {
-    format!("{}List", resource.type_name)
+pub(super) fn list_type(resource: &AnyResource) -> String {
+    format!("{}List", resource.type_name())
 }
 
 fn reach(of: Option<&'static Type>, found: &mut BTreeSet<String>) {

@@ -1,7 +1,7 @@
 //! Discovery and OpenAPI documents agree with the registry.
 
 use serde_json::{Value, json};
-use skiff_api::{discovery, openapi, resource, schema};
+use skiff_api::{catalogue::Catalogue, discovery, openapi, resource, schema};
 
 #[test]
 fn every_kind_has_its_types_and_is_found() {
@@ -26,7 +26,7 @@ fn every_kind_has_its_types_and_is_found() {
 
 #[test]
 fn discovery_lists_kinds_and_their_parts() {
-    let apps = discovery::resources("apps", "v1").unwrap();
+    let apps = discovery::resources(&Catalogue::default(), "apps", "v1").unwrap();
     let names: Vec<&str> = apps["resources"].as_array().unwrap().iter().map(|r| r["name"].as_str().unwrap()).collect();
     let expected = [
         "deployments",
@@ -40,27 +40,27 @@ fn discovery_lists_kinds_and_their_parts() {
     assert_eq!(apps["groupVersion"], "apps/v1");
     assert_eq!(apps["resources"][1]["group"], "autoscaling");
     assert_eq!(apps["resources"][0]["shortNames"], json!(["deploy"]));
-    assert!(discovery::resources("apps", "v2").is_none());
-    assert!(discovery::group("nope").is_none());
-    assert_eq!(discovery::group("apps").unwrap()["preferredVersion"]["groupVersion"], "apps/v1");
-    let core = discovery::aggregated_core();
+    assert!(discovery::resources(&Catalogue::default(), "apps", "v2").is_none());
+    assert!(discovery::group(&Catalogue::default(), "nope").is_none());
+    assert_eq!(discovery::group(&Catalogue::default(), "apps").unwrap()["preferredVersion"]["groupVersion"], "apps/v1");
+    let core = discovery::aggregated_core(&Catalogue::default());
     assert_eq!(core["items"][0]["versions"][0]["version"], "v1");
-    let groups = discovery::aggregated_groups();
+    let groups = discovery::aggregated_groups(&Catalogue::default());
     let count = groups["items"].as_array().unwrap().len();
-    assert_eq!(count, discovery::groups()["groups"].as_array().unwrap().len());
+    assert_eq!(count, discovery::groups(&Catalogue::default())["groups"].as_array().unwrap().len());
 }
 
 #[test]
 fn openapi_says_where_field_validation_is_known() {
-    for (group, version) in resource::group_versions() {
-        let document = openapi::v3(group, version, "v1.36.0").unwrap();
+    for (group, version) in Catalogue::default().group_versions() {
+        let document = openapi::v3(&Catalogue::default(), group, version, "v1.36.0").unwrap();
         for path in document["paths"].as_object().unwrap().values() {
             let Some(patch) = path.get("patch") else { continue };
             let knows = patch["parameters"].as_array().unwrap().iter().any(|p| p["name"] == "fieldValidation");
             assert!(knows && patch["x-kubernetes-group-version-kind"]["kind"].is_string());
         }
     }
-    let index = openapi::v3_index();
+    let index = openapi::v3_index(&Catalogue::default());
     let apps = index["paths"]["apis/apps/v1"]["serverRelativeURL"].as_str().unwrap();
     assert!(apps.starts_with("/openapi/v3/apis/apps/v1?hash="));
 }
@@ -78,12 +78,12 @@ fn openapi_references_lead_somewhere() {
             _ => {}
         }
     }
-    let v2 = openapi::v2("v1.36.0");
+    let v2 = openapi::v2(&Catalogue::default(), "v1.36.0");
     check(&v2, &v2);
     let containers = &v2["definitions"]["io.k8s.api.core.v1.PodSpec"]["properties"]["containers"];
     assert_eq!(containers["x-kubernetes-patch-merge-key"], "name");
-    for (group, version) in resource::group_versions() {
-        let document = openapi::v3(group, version, "v1.36.0").unwrap();
+    for (group, version) in Catalogue::default().group_versions() {
+        let document = openapi::v3(&Catalogue::default(), group, version, "v1.36.0").unwrap();
         check(&document, &document);
     }
 }

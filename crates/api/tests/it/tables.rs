@@ -1,6 +1,7 @@
 //! The rows that kubectl prints.
 
 use serde_json::{Value, json};
+use skiff_api::resource::AnyResource;
 use skiff_api::table::{IncludeObject, partial_list, table};
 
 use crate::kind;
@@ -231,8 +232,16 @@ fn the_smaller_kinds_have_their_rows() {
 fn tables_carry_as_much_of_their_objects_as_asked() {
     let object = json!({"metadata": {"name": "x"}, "data": {"a": "b"}});
     let now = NOW.parse().unwrap();
-    let make =
-        |include, headers| table(kind("ConfigMap"), [&object], json!({"resourceVersion": "7"}), include, headers, now);
+    let make = |include, headers| {
+        table(
+            &AnyResource::Builtin(kind("ConfigMap")),
+            [&object],
+            json!({"resourceVersion": "7"}),
+            include,
+            headers,
+            now,
+        )
+    };
     let full = make(IncludeObject::Object, true);
     assert_eq!((&full["kind"], &full["apiVersion"]), (&json!("Table"), &json!("meta.k8s.io/v1")));
     assert_eq!(full["columnDefinitions"][0]["format"], "name");

@@ -26,7 +26,7 @@ pub(crate) async fn create(state: &Arc<State>, kind: &Kind, user: &User, object:
     if let Some(node) = user.node_name() {
         node::create(kind, node, object)?;
     }
-    if kind.resource.group.is_empty() && kind.resource.plural == "pods" {
+    if kind.is("", "pods") {
         service_account::admit(state, object).await?;
         pod::admit(object)?;
     }
@@ -35,7 +35,7 @@ pub(crate) async fn create(state: &Arc<State>, kind: &Kind, user: &User, object:
 
 /// Admits a delete.
 pub(crate) fn delete(kind: &Kind, name: &str) -> Result<(), Status> {
-    let is_namespace = kind.resource.group.is_empty() && kind.resource.plural == "namespaces";
+    let is_namespace = kind.is("", "namespaces");
     if is_namespace && IMMORTAL.contains(&name) {
         return Err(Status::forbidden(kind.resource.qualified(), name, "this namespace may not be deleted"));
     }
@@ -60,8 +60,8 @@ fn check_namespace(state: &State, kind: &Kind, object: &Value) -> Result<(), Sta
     };
     let details = Details {
         name: name.to_owned(),
-        group: kind.resource.group.to_owned(),
-        kind: kind.resource.plural.to_owned(),
+        group: kind.resource.group().to_owned(),
+        kind: kind.resource.plural().to_owned(),
         causes: vec![cause],
         ..Details::default()
     };

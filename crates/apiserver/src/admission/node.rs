@@ -9,9 +9,9 @@ use crate::kind::Kind;
 pub(super) fn create(kind: &Kind, node: &str, object: &Value) -> Result<(), Status> {
     let name = meta::name(object);
     let refuse = |why: String| Err(Status::forbidden(kind.resource.qualified(), name, &why));
-    match kind.resource.plural {
+    match kind.resource.plural() {
         "nodes" | "leases" if name != node => {
-            refuse(format!("node {node:?} is not allowed to create {} of another node", kind.resource.plural))
+            refuse(format!("node {node:?} is not allowed to create {} of another node", kind.resource.plural()))
         }
         "pods" if object["spec"]["nodeName"] != node => {
             refuse(format!("node {node:?} can only create pods with spec.nodeName set to itself"))

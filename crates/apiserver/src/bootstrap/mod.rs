@@ -45,7 +45,7 @@ pub(crate) async fn run(state: &Arc<State>) -> Result<(), Error> {
     state.store.transact(operations).await?;
     claims.into_iter().for_each(Claims::commit);
     let snapshot = state.store.snapshot();
-    for kind in kind::all().iter().filter(|kind| kind.resource.group == crate::state::RBAC) {
+    for kind in kind::all().iter().filter(|kind| kind.resource.group() == crate::state::RBAC) {
         for entry in snapshot.range(&kind.prefix_in(""), None) {
             let (namespace, name) = kind.names(&entry.key);
             state.roles_changed(kind, namespace, name);
@@ -82,12 +82,12 @@ impl Plan<'_> {
     }
 
     fn create(&mut self, kind: &'static Kind, mut object: Value) -> Result<(), Error> {
-        object["kind"] = json!(kind.resource.kind);
+        object["kind"] = json!(kind.resource.kind());
         object["apiVersion"] = json!(kind.api_version);
         kind.resource.default(&mut object);
         let uid = uuid::Uuid::new_v4().to_string();
         kind.resource.prepare_create(&mut object, &uid, self.now);
-        if kind.resource.plural == "services" {
+        if kind.resource.plural() == "services" {
             match self.state.allocator.create(&mut object) {
                 Ok(claims) => self.claims.push(claims),
                 Err(error) => {

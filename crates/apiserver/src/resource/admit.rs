@@ -16,7 +16,7 @@ use crate::{
 };
 
 pub(super) fn is_service(kind: &Kind) -> bool {
-    kind.resource.group.is_empty() && kind.resource.plural == "services"
+    kind.is("", "services")
 }
 
 /// Takes what the object needs; `old` is what it replaces.
@@ -43,8 +43,8 @@ pub(super) async fn commit(
     operations: Vec<Op>,
     claims: Option<Claims>,
 ) -> Result<Committed, TransactError> {
-    let kind = call.kind;
-    if claims.is_none() && kind.resource.group != RBAC {
+    let kind = call.kind.clone();
+    if claims.is_none() && kind.resource.group() != RBAC {
         return call.state.store.transact(operations).await;
     }
     let (namespace, name) = (call.namespace().to_owned(), name.to_owned());
@@ -52,8 +52,8 @@ pub(super) async fn commit(
         if let Some(claims) = claims {
             claims.commit();
         }
-        if kind.resource.group == RBAC {
-            state.roles_changed(kind, &namespace, &name);
+        if kind.resource.group() == RBAC {
+            state.roles_changed(&kind, &namespace, &name);
         }
     };
     call.state.commit(operations, after).await
@@ -64,14 +64,14 @@ pub(super) fn released(state: &State, kind: &Kind, object: &Value) {
     if is_service(kind) {
         state.allocator.release(object);
     }
-    if kind.resource.group == RBAC {
+    if kind.resource.group() == RBAC {
         state.roles_changed(kind, meta::namespace(object), meta::name(object));
     }
 }
 
 /// Whether anything has to follow at all.
 pub(super) fn has_aftermath(kind: &Kind) -> bool {
-    is_service(kind) || kind.resource.group == RBAC
+    is_service(kind) || kind.resource.group() == RBAC
 }
 
 fn unavailable(kind: &Kind, service: &Value, error: AllocationError) -> Status {

@@ -12,7 +12,7 @@ use crate::{
         info::{Info, Target},
         query::{BadOption, Query},
     },
-    kind::{self, Kind},
+    kind::KindRef,
     layers::Intent,
     state::State,
     user::User,
@@ -21,7 +21,7 @@ use crate::{
 /// One request about objects.
 pub(crate) struct Call {
     pub(crate) state: Arc<State>,
-    pub(crate) kind: &'static Kind,
+    pub(crate) kind: KindRef,
     pub(crate) user: Arc<User>,
     pub(crate) headers: HeaderMap,
     pub(crate) accepted: Accepted,
@@ -40,7 +40,8 @@ impl Call {
     ) -> Result<Self, Status> {
         let Info::Resource(target) = &intent.info else { return Err(Status::no_such_path()) };
         let target = Arc::clone(target);
-        let kind = kind::find(&target.group, &target.version, &target.resource).ok_or_else(Status::no_such_path)?;
+        let kind =
+            state.kinds.find(&target.group, &target.version, &target.resource).ok_or_else(Status::no_such_path)?;
         let call = Self { state, kind, user, headers, accepted, target, intent };
         call.check_place()?;
         if call.accepted.form == Form::Discovery {
@@ -72,7 +73,7 @@ impl Call {
     pub(crate) fn share(&self) -> Self {
         Self {
             state: Arc::clone(&self.state),
-            kind: self.kind,
+            kind: self.kind.clone(),
             user: Arc::clone(&self.user),
             headers: HeaderMap::new(),
             accepted: self.accepted,
@@ -84,7 +85,7 @@ impl Call {
     /// A namespaced object is reached through its namespace, a cluster-scoped one is not.
     fn check_place(&self) -> Result<(), Status> {
         let target = &self.target;
-        let is_namespace = self.kind.resource.plural == "namespaces" && target.group.is_empty();
+        let is_namespace = self.kind.is("", "namespaces");
         match (self.kind.namespaced(), target.namespace.is_some()) {
             (true, false) if target.name.is_some() => Err(Status::no_such_path()),
             (true, false) if matches!(self.verb(), "create" | "deletecollection") && !self.is_virtual() => {
@@ -96,7 +97,7 @@ impl Call {
     }
 
     fn is_virtual(&self) -> bool {
-        self.kind.resource.durability == skiff_api::resource::Durability::Virtual
+        self.kind.resource.durability() == skiff_api::resource::Durability::Virtual
     }
 
     pub(crate) fn verb(&self) -> &str {
@@ -123,7 +124,7 @@ impl Call {
     }
 
     /// The resource as errors name it.
-    pub(crate) fn resource(&self) -> Qualified<'static> {
+    pub(crate) fn resource(&self) -> Qualified<'_> {
         self.kind.resource.qualified()
     }
 

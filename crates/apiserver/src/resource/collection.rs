@@ -85,12 +85,12 @@ async fn pass(
 
 /// The write that deletes one object, or marks it. Most objects go without being parsed.
 fn operation(call: &Call, options: &DeleteOptions, entry: &Entry) -> Result<Option<Op>, Status> {
-    let kind = call.kind;
+    let kind = &call.kind;
     let (_, name) = kind.names(&entry.key);
     admission::delete(kind, name)?;
     let expect = Expect::Modified(entry.modified);
     let plain = options.wish.propagation.is_none() && !decide::is_graceful(kind) && is_plain(&entry.value);
-    if plain && kind.resource.plural != "namespaces" {
+    if plain && kind.resource.plural() != "namespaces" {
         return Ok(Some(Op::delete(entry.key.clone()).expecting(expect).showing(kind.reopen(&entry.value))));
     }
     let old = kind.decode(&entry.value).map_err(Status::internal)?;
@@ -113,11 +113,11 @@ fn is_plain(stored: &[u8]) -> bool {
 }
 
 fn gone(call: &Call, entry: &Entry, snapshot: &Snapshot) {
-    if admit::has_aftermath(call.kind)
+    if admit::has_aftermath(&call.kind)
         && snapshot.get(&entry.key).is_none_or(|there| there.created != entry.created)
         && let Ok(object) = call.kind.decode(&entry.value)
     {
-        admit::released(&call.state, call.kind, &object);
+        admit::released(&call.state, &call.kind, &object);
     }
 }
 

@@ -24,7 +24,7 @@ const LONGEST_BASE: usize = 58;
 
 /// Answers a create.
 pub(super) async fn create(call: &Call, body: Body) -> Answer {
-    if call.kind.resource.durability == Durability::Virtual {
+    if call.kind.resource.durability() == Durability::Virtual {
         return crate::review::answer(call, body).await;
     }
     let options = WriteOptions::parse(call, "CreateOptions")?;
@@ -97,7 +97,7 @@ fn place(call: &Call, object: &mut Value) -> Result<(), Status> {
 }
 
 async fn insert_named(call: &Call, mut object: Value, options: &WriteOptions) -> Result<Created, Status> {
-    let kind = call.kind;
+    let kind = &call.kind;
     admission::create(&call.state, kind, &call.user, &mut object).await?;
     write::stamp(kind, &mut object, now());
     let errors = kind.resource.validate(&object);

@@ -39,11 +39,11 @@ const DEFAULT_GRACE: i64 = 30;
 
 /// Whether deleting objects of the kind takes its time.
 pub(super) fn is_graceful(kind: &Kind) -> bool {
-    kind.resource.group.is_empty() && kind.resource.plural == "pods"
+    kind.is("", "pods")
 }
 
 fn is_namespace(kind: &Kind) -> bool {
-    kind.resource.group.is_empty() && kind.resource.plural == "namespaces"
+    kind.is("", "namespaces")
 }
 
 /// Decides about a delete.

@@ -96,7 +96,7 @@ fn propagation(policy: Option<&str>, orphan: Option<bool>) -> Result<Option<Prop
 /// Answers a delete of the object that the path names.
 pub(super) async fn delete(call: &Call, body: Body) -> Answer {
     let options = DeleteOptions::read(call, body).await?;
-    admission::delete(call.kind, call.name())?;
+    admission::delete(&call.kind, call.name())?;
     for _ in 0..TRIES {
         let entry = call.state.store.snapshot().get(&call.key()).cloned();
         let entry = entry.ok_or_else(|| Status::not_found(call.resource(), call.name()))?;
@@ -121,7 +121,7 @@ fn answer(call: &Call, outcome: Outcome, options: &DeleteOptions) -> Answer {
             let foreground = options.wish.propagation == Some(Propagation::Foreground);
             form::object(call, if foreground { StatusCode::ACCEPTED } else { StatusCode::OK }, bytes)
         }
-        Outcome::Gone(bytes) if matches!(call.kind.resource.plural, "pods" | "services" | "serviceaccounts") => {
+        Outcome::Gone(bytes) if matches!(call.kind.resource.plural(), "pods" | "services" | "serviceaccounts") => {
             form::object(call, StatusCode::OK, bytes)
         }
         Outcome::Gone(bytes) => {
@@ -136,7 +136,7 @@ async fn remove(call: &Call, entry: &Entry, options: &DeleteOptions) -> Result<O
     let old = call.kind.decode(&entry.value).map_err(Status::internal)?;
     options.check(call, &old)?;
     let expect = Expect::Modified(entry.modified);
-    match decide::decide(call.kind, &old, &options.wish, now()) {
+    match decide::decide(&call.kind, &old, &options.wish, now()) {
         Decision::Unchanged => Ok(Some(Outcome::Stays(entry.value.clone()))),
         Decision::Gone(_) if options.dry_run => Ok(Some(Outcome::Gone(entry.value.clone()))),
         Decision::Marked(new) if options.dry_run => {
@@ -145,7 +145,7 @@ async fn remove(call: &Call, entry: &Entry, options: &DeleteOptions) -> Result<O
             Ok(Some(Outcome::Stays(serde_json::to_vec(&stored).map_err(Status::internal)?.into())))
         }
         Decision::Gone(last) => {
-            let value = if decide::is_graceful(call.kind) {
+            let value = if decide::is_graceful(&call.kind) {
                 call.kind.encode(&last).map_err(Status::internal)?
             } else {
                 call.kind.reopen(&entry.value)
@@ -154,7 +154,7 @@ async fn remove(call: &Call, entry: &Entry, options: &DeleteOptions) -> Result<O
         }
         Decision::Marked(new) => {
             let value = call.kind.encode(&new).map_err(Status::internal)?;
-            let put = write::put(call.kind, entry.key.clone(), value, expect);
+            let put = write::put(&call.kind, entry.key.clone(), value, expect);
             match call.state.store.transact(vec![put]).await {
                 Ok(committed) => {
                     Ok(committed.entries.into_iter().next().flatten().map(|new| Outcome::Stays(new.value.clone())))
@@ -174,12 +174,12 @@ pub(super) async fn erase(
     value: skiff_store::Value,
     expect: Expect,
 ) -> Result<Option<Bytes>, Status> {
-    let kind = call.kind;
+    let kind = call.kind.clone();
     let key = kind.key(meta::namespace(last), meta::name(last));
     let operations = vec![Op::delete(key).expecting(expect).showing(value)];
-    let committed = if admit::has_aftermath(kind) {
+    let committed = if admit::has_aftermath(&kind) {
         let old = old.clone();
-        call.state.commit(operations, move |state: &State, _| admit::released(state, kind, &old)).await
+        call.state.commit(operations, move |state: &State, _| admit::released(state, &kind, &old)).await
     } else {
         call.state.store.transact(operations).await
     };

@@ -74,7 +74,7 @@ fn rows(call: &Call, objects: &[Value], metadata: Value, columns: bool) -> Resul
     let asked = call.query().get("includeObject").unwrap_or_default();
     let include = IncludeObject::parse(asked)
         .ok_or_else(|| Status::bad_request(format!("unrecognized includeObject value: {asked:?}")))?;
-    let mut table = table::table(call.kind.resource, objects, metadata, include, columns, now());
+    let mut table = table::table(&call.kind.resource, objects, metadata, include, columns, now());
     table["apiVersion"] = json!(format!("meta.k8s.io/{}", call.accepted.version));
     Ok(table)
 }
@@ -158,7 +158,7 @@ pub(super) fn bookmark(call: &Call, revision: u64, initial_end: bool) -> Bytes {
     let (kind, version) = match call.accepted.form {
         Form::Table => ("Table", format!("meta.k8s.io/{}", call.accepted.version)),
         Form::Metadata => ("PartialObjectMetadata", format!("meta.k8s.io/{}", call.accepted.version)),
-        Form::Object | Form::Discovery => (call.kind.resource.kind, call.kind.api_version.clone()),
+        Form::Object | Form::Discovery => (call.kind.resource.kind(), call.kind.api_version.clone()),
     };
     let mut metadata = json!({"resourceVersion": revision.to_string(), "creationTimestamp": null});
     if initial_end {

@@ -117,7 +117,7 @@ fn collect(call: &Call, filter: &Filter, snapshot: Snapshot, token: Option<Token
         let found = snapshot.get(&call.kind.key(call.namespace(), name)).filter(|entry| filter.matches(entry)).cloned();
         return Page { snapshot, entries: found.into_iter().collect(), next: None };
     }
-    let after = token.as_ref().map(|token| start_after(call.kind, &token.after));
+    let after = token.as_ref().map(|token| start_after(&call.kind, &token.after));
     let mut entries = Vec::new();
     let mut more = false;
     for entry in snapshot.range(&prefix, after.as_deref()).filter(|entry| filter.matches(entry)) {

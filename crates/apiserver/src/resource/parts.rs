@@ -17,7 +17,7 @@ use crate::http::respond::Answer;
 
 /// Answers a request about a part.
 pub(super) async fn handle(call: &Call, part: &str, body: Body) -> Answer {
-    let known = call.kind.resource.subresource(part).ok_or_else(Status::no_such_path)?;
+    let known = call.kind.resource.part(part).ok_or_else(Status::no_such_path)?;
     if call.name().is_empty() {
         return Err(Status::no_such_path());
     }

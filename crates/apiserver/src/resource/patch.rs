@@ -69,9 +69,9 @@ pub(super) async fn patch(call: &Call, body: Body) -> Answer {
 pub(super) async fn patch_part(call: &Call, part: Part, body: Body) -> Answer {
     let options = WriteOptions::parse(call, "PatchOptions")?;
     let patch = Patch::read(call, body).await?;
-    let resource = call.kind.resource;
+    let resource = &call.kind.resource;
     let propose = |old: &Value| {
-        let patched = patch.apply(old, resource.type_name)?;
+        let patched = patch.apply(old, resource.type_name())?;
         let (mut object, warnings) = resource.decode_patched(&patched, patch.bytes(), options.validation)?;
         resource.default(&mut object);
         Ok(Proposal { object, warnings })

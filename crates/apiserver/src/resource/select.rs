@@ -11,12 +11,12 @@ use skiff_api::{
 use skiff_store::Entry;
 
 use super::Call;
-use crate::kind::Kind;
+use crate::kind::KindRef;
 
 /// The selectors of a request.
 #[derive(Clone)]
 pub(super) struct Filter {
-    kind: &'static Kind,
+    kind: KindRef,
     labels: LabelSelector,
     fields: FieldSelector,
     /// Whether the fields are in the key, so that no object has to be parsed for them.
@@ -42,7 +42,7 @@ impl Filter {
         let fields: FieldSelector = fields.unwrap_or_default().parse().map_err(bad)?;
         call.kind.resource.check_field_selector(&fields)?;
         let by_key = fields.requirements().iter().all(|term| in_key(&term.field));
-        Ok(Self { kind: call.kind, labels, fields, by_key })
+        Ok(Self { kind: call.kind.clone(), labels, fields, by_key })
     }
 
     pub(super) fn is_everything(&self) -> bool {

@@ -79,7 +79,7 @@ pub(super) async fn replace_part(call: &Call, part: Part, body: Body) -> Answer 
     let (mut object, warnings) = options.read(call, body).await?;
     named(call, &mut object)?;
     let missing = call.state.store.snapshot().get(&call.key()).is_none();
-    let plural = call.kind.resource.plural;
+    let plural = call.kind.resource.plural();
     if missing && part == Part::Whole && CREATED_BY_UPDATE.contains(&plural) && meta::uid(&object).is_empty() {
         meta::unset(&mut object, "resourceVersion");
         let mut response = create::answer(call, create::insert(call, object, &options).await?)?;
@@ -166,7 +166,7 @@ fn check_version(call: &Call, new: &mut Value, old: &Value, entry: &Entry) -> Re
             Err(_) => Err(invalid_version(call, version, "must be an unsigned integer")),
         };
     }
-    if call.kind.resource.plural == "leases" {
+    if call.kind.resource.plural() == "leases" {
         return Err(invalid_version(call, "0", "must be specified for an update"));
     }
     // The client does not care which version it replaces.
@@ -181,12 +181,12 @@ fn invalid_version(call: &Call, version: &str, detail: &str) -> Status {
 }
 
 fn prepare(call: &Call, part: Part, new: &mut Value, old: &Value) -> Result<(), Status> {
-    let resource = call.kind.resource;
+    let resource = &call.kind.resource;
     meta::unset(new, "managedFields");
     let errors = match part {
         Part::Whole => {
             resource.prepare_update(new, old);
-            if admit::is_service(call.kind) {
+            if admit::is_service(&call.kind) {
                 allocate::carry(new, old);
             }
             resource.validate_update(new, old)
@@ -214,7 +214,7 @@ async fn store(
     mut object: Value,
     dry_run: bool,
 ) -> Result<Option<After>, Status> {
-    let kind = call.kind;
+    let kind = &call.kind;
     let expect = Expect::Modified(entry.modified);
     let claims = admit::claim(&call.state, kind, &mut object, Some(old))?;
     if dry_run {

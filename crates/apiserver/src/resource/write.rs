@@ -37,7 +37,7 @@ impl WriteOptions {
 
     /// Reads an object of the call's kind, with warnings about what was left out.
     pub(super) async fn read(&self, call: &Call, body: Body) -> Result<(Value, Vec<String>), Status> {
-        let bytes = read_json(call, body, call.kind.resource.type_name).await?;
+        let bytes = read_json(call, body, call.kind.resource.type_name()).await?;
         let (mut object, warnings) = call.kind.resource.decode(&bytes, self.validation)?;
         meta::unset(&mut object, "managedFields");
         Ok((object, warnings))
@@ -70,7 +70,7 @@ pub(crate) async fn read_json(call: &Call, body: Body, type_name: &str) -> Resul
 
 /// A write of an object of that kind.
 pub(super) fn put(kind: &Kind, key: Box<[u8]>, value: skiff_store::Value, expect: Expect) -> Op {
-    let durability = match kind.resource.durability {
+    let durability = match kind.resource.durability() {
         Durability::Disk => skiff_store::Durability::Disk,
         Durability::Memory | Durability::Virtual => skiff_store::Durability::Memory,
     };

@@ -1,0 +1,39 @@
+//! The kinds that this server serves at the moment: the built-in ones, which never change, and those of
+//! CustomResourceDefinitions. Readers never wait; a change swaps the whole and shares what stays.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use skiff_api::catalogue::Catalogue;
+
+use crate::kind::{self, Kind, KindRef};
+
+/// The kinds of one moment.
+#[derive(Default)]
+pub(crate) struct Served {
+    pub(crate) catalogue: Catalogue,
+    custom: Vec<Arc<Kind>>,
+}
+
+/// The kinds that are served.
+#[derive(Default)]
+pub(crate) struct Kinds {
+    current: ArcSwap<Served>,
+}
+
+impl Kinds {
+    /// The kinds of this moment.
+    pub(crate) fn now(&self) -> Arc<Served> {
+        self.current.load_full()
+    }
+
+    /// The kind with this group, version and plural.
+    pub(crate) fn find(&self, group: &str, version: &str, plural: &str) -> Option<KindRef> {
+        if let Some(builtin) = kind::find(group, version, plural) {
+            return Some(KindRef::Builtin(builtin));
+        }
+        let current = self.current.load();
+        let found = current.custom.iter().find(|kind| kind.is(group, plural) && kind.resource.version() == version);
+        found.cloned().map(KindRef::Custom)
+    }
+}
