@@ -5,9 +5,11 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod bpf;
 pub mod caps;
 pub mod cgroup;
 pub mod conntrack;
+pub mod detour;
 pub mod disk;
 pub mod link;
 pub mod memory;

@@ -1,69 +1,85 @@
-//! Bytes per second through the relay, as a share of what the same sockets do directly.
+//! Published ports against the pod itself, as programs on this machine see them: keep-alive HTTP, new connections, and
+//! bytes both ways; past the relay, and through it. The pod is in a namespace of its own, behind a veth pair.
 //!
-//! Run: `cargo bench -p skiff-loadbalancer`.
+//! Run as root: `cargo bench -p skiff-loadbalancer`; `--json` for machines. All ways are measured in turns, and the
+//! medians are of ratios within a turn: other work on the machine then weighs on all of them.
 
-use std::{
-    io::{Read as _, Write as _},
-    net::{SocketAddr, TcpListener, TcpStream},
-    thread,
-    time::{Duration, Instant},
-};
+#[path = "relay/net.rs"]
+mod net;
+#[path = "relay/traffic.rs"]
+mod traffic;
 
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+
+use serde_json::json;
+use skiff_linux::{detour::Detours, netns};
 use skiff_loadbalancer::fixed;
 
-const LASTING: Duration = Duration::from_secs(3);
-const CHUNK: usize = 128 * 1024;
-const TRIPS: u32 = 20_000;
+use crate::traffic::{HTTP, SINK, SOURCE};
 
-/// A server that takes all and answers one byte to each connection's end, or echoes if the first byte says so.
-fn server() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let address = listener.local_addr().expect("an address");
-    thread::spawn(move || {
-        for mut stream in listener.incoming().flatten() {
-            thread::spawn(move || {
-                let _ = stream.set_nodelay(true);
-                let mut buffer = vec![0; CHUNK];
-                while let Ok(length @ 1..) = stream.read(&mut buffer) {
-                    if length == 1 && stream.write_all(&buffer[..1]).is_err() {
-                        return;
-                    }
-                }
-            });
-        }
-    });
-    address
-}
+const TURNS: usize = 7;
+const POD: Ipv4Addr = Ipv4Addr::new(10, 1, 0, 2);
+/// Where the relay listens, and where a detour leads past a relay.
+const RELAYED: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 1);
+const DETOURED: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 
-fn throughput(address: SocketAddr) -> f64 {
-    let mut stream = TcpStream::connect(address).expect("a connection");
-    let chunk = vec![7; CHUNK];
-    let (start, mut sent) = (Instant::now(), 0_usize);
-    while start.elapsed() < LASTING {
-        stream.write_all(&chunk).expect("room");
-        sent += chunk.len();
-    }
-    sent as f64 / start.elapsed().as_secs_f64() / 1e9
-}
+/// A way of measuring: what it is called, its unit, and how it is done at an address.
+type Measure = (&'static str, &'static str, fn(Ipv4Addr) -> f64);
 
-fn trip(address: SocketAddr) -> Duration {
-    let mut stream = TcpStream::connect(address).expect("a connection");
-    stream.set_nodelay(true).expect("a socket option");
-    let start = Instant::now();
-    for _ in 0..TRIPS {
-        stream.write_all(&[1]).expect("room");
-        stream.read_exact(&mut [0]).expect("an answer");
-    }
-    start.elapsed() / TRIPS
-}
+const MEASURES: [Measure; 4] = [
+    ("keep-alive HTTP, 16 connections", "requests/s", traffic::keep_alive),
+    ("a connection for each request, 4 at a time", "requests/s", traffic::connections),
+    ("bytes to the pod, one connection", "MB/s", traffic::upload),
+    ("bytes from the pod, one connection", "MB/s", traffic::download),
+];
 
 fn main() {
-    let backend = server();
+    let node = netns::create().expect("a network namespace, as root");
+    netns::within_open(&node, measure).expect("the namespace that was just made");
+}
+
+fn measure() {
+    net::pod(POD, traffic::serve);
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
-    let relay = runtime.block_on(fixed::relay(([127, 0, 0, 1], 0).into(), vec![backend])).expect("a free port");
-    let (direct, relayed) = (throughput(backend), throughput(relay));
-    println!("relay: {relayed:.2} GB/s, directly {direct:.2} GB/s ({:.0} %)", 100.0 * relayed / direct);
-    let (direct, relayed) = (trip(backend), trip(relay));
-    println!("relay: a round trip of one byte {relayed:?}, directly {direct:?}");
+    for port in [HTTP, SINK, SOURCE] {
+        for listener in [RELAYED, DETOURED] {
+            let endpoints = vec![SocketAddr::from((POD, port))];
+            runtime.block_on(fixed::relay((listener, port).into(), endpoints)).expect("a free port");
+        }
+    }
+    let mut detours = Detours::new().inspect_err(|error| eprintln!("without detours: {error}")).ok();
+    for port in [HTTP, SINK, SOURCE] {
+        let Some(detours) = &mut detours else { break };
+        detours.set(SocketAddrV4::new(DETOURED, port), &[SocketAddrV4::new(POD, port)]).expect("room for a detour");
+    }
+    let all: Vec<_> = MEASURES.iter().map(|measure| row(*measure)).collect();
+    if std::env::args().any(|argument| argument == "--json") {
+        let rows = all
+            .iter()
+            .map(|row| json!({"what": row.0, "unit": row.1, "direct": row.2, "past": row.3, "through": row.4}));
+        println!("{}", serde_json::Value::from_iter(rows));
+        return;
+    }
+    println!("{:<44}{:>12}{:>18}{:>18}", "", "the pod", "past the relay", "through it");
+    for (what, unit, direct, past, through) in all {
+        println!("{what:<44}{direct:>12.0}{past:>17.2}x{through:>17.2}x  {unit}");
+    }
+}
+
+/// What the pod does by itself, and the shares of it that are left past the relay and through it.
+fn row((what, unit, measure): Measure) -> (&'static str, &'static str, f64, f64, f64) {
+    let (mut direct, mut past, mut through) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..TURNS {
+        let alone = measure(POD);
+        direct.push(alone);
+        past.push(measure(DETOURED) / alone);
+        through.push(measure(RELAYED) / alone);
+    }
+    (what, unit, median(direct), median(past), median(through))
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
 }

@@ -1,7 +1,7 @@
 //! Makes the listeners match a plan, and learns by trying which sockets others hold.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     io,
     net::IpAddr,
     sync::Arc,
@@ -16,7 +16,8 @@ use crate::{
     index::{Port, ServiceKey},
     plan::{Plan, Refusal, Socket, Taken, Use},
     relay::{Shared, tcp, udp},
-    route::Slot,
+    route::{Route, Slot},
+    shortcut::Shortcuts,
 };
 
 const BACKLOG: i32 = 1024;
@@ -32,21 +33,35 @@ struct Open {
     task: JoinHandle<()>,
 }
 
+/// The route of a service port, and which listeners lead there.
+#[derive(Default)]
+struct Behind {
+    slot: Arc<Slot>,
+    sockets: BTreeSet<Socket>,
+}
+
 /// The listeners that are open, and the routes behind them.
 pub(crate) struct Listeners {
     open: BTreeMap<Socket, Open>,
-    slots: HashMap<(ServiceKey, Port), Arc<Slot>>,
+    behind: HashMap<(ServiceKey, Port), Behind>,
+    shortcuts: Shortcuts,
     shared: Shared,
 }
 
 impl Listeners {
     pub(crate) fn new(shared: Shared) -> Self {
-        Self { open: BTreeMap::new(), slots: HashMap::new(), shared }
+        Self { open: BTreeMap::new(), behind: HashMap::new(), shortcuts: Shortcuts::default(), shared }
     }
 
-    /// The route of a service port, made when it is first asked for.
-    pub(crate) fn slot(&mut self, service: &ServiceKey, port: Port) -> Arc<Slot> {
-        Arc::clone(self.slots.entry((service.clone(), port)).or_default())
+    /// Sends the new connections of a service port elsewhere.
+    pub(crate) fn route(&mut self, service: &ServiceKey, port: Port, route: Route) {
+        let behind = self.behind.entry((service.clone(), port)).or_default();
+        for socket in &behind.sockets {
+            if let Some(open) = self.open.get(socket) {
+                self.shortcuts.set(*socket, !open.purpose.node_port, &route);
+            }
+        }
+        behind.slot.set(route);
     }
 
     /// Opens and closes listeners until they are those of a plan; `make` plans anew whenever a socket
@@ -77,8 +92,11 @@ impl Listeners {
     fn serve(&mut self, plan: &Plan, fresh: BTreeMap<Socket, Bound>) {
         for (socket, bound) in fresh {
             let Some(purpose) = plan.listeners.get(&socket).cloned() else { continue };
-            let (slot, shared) = (self.slot(&purpose.service, purpose.port), self.shared.clone());
+            let behind = self.behind.entry((purpose.service.clone(), purpose.port)).or_default();
+            let (slot, shared) = (Arc::clone(&behind.slot), self.shared.clone());
             let published = !purpose.node_port;
+            behind.sockets.insert(socket);
+            self.shortcuts.set(socket, published, &slot.route());
             let task = match bound {
                 Bound::Tcp(listener) => tokio::spawn(tcp::listen(listener, slot, published, shared)),
                 Bound::Udp(listener) => tokio::spawn(udp::listen(listener, slot, published, udp::IDLE)),
@@ -89,19 +107,34 @@ impl Listeners {
 
     /// Forgets the routes of a service that needs no listeners any more.
     pub(crate) fn forget(&mut self, service: &ServiceKey) {
-        self.slots.retain(|(owner, _), _| owner != service);
+        let shortcuts = &mut self.shortcuts;
+        self.behind.retain(|(owner, _), behind| {
+            if owner == service {
+                behind.sockets.iter().for_each(|socket| shortcuts.remove(*socket));
+            }
+            owner != service
+        });
     }
 
     /// Closes listeners, and returns when their addresses are free.
     async fn close_unless(&mut self, keep: impl Fn(&Socket, &Use) -> bool) {
         let gone: Vec<Socket> =
             self.open.iter().filter(|(socket, open)| !keep(socket, &open.purpose)).map(|(socket, _)| *socket).collect();
-        let closed: Vec<Open> = gone.iter().filter_map(|socket| self.open.remove(socket)).collect();
+        let closed: Vec<Open> = gone.iter().filter_map(|socket| self.take(*socket)).collect();
         closed.iter().for_each(|open| open.task.abort());
         for open in closed {
             // The socket closes with its task; that it was cancelled is what we wanted.
             let _ = open.task.await;
         }
+    }
+
+    fn take(&mut self, socket: Socket) -> Option<Open> {
+        self.shortcuts.remove(socket);
+        let open = self.open.remove(&socket)?;
+        if let Some(behind) = self.behind.get_mut(&(open.purpose.service.clone(), open.purpose.port)) {
+            behind.sockets.remove(&socket);
+        }
+        Some(open)
     }
 
     /// Closes all listeners.

@@ -2,7 +2,8 @@
 //!
 //! # Flow
 //! Services and EndpointSlices → `index` → `plan` (pure: who listens where) → `apply` (sockets) →
-//! `status` (what users see). Connections are relayed to endpoints chosen as the data plane chooses them.
+//! `status` (what users see). Connections are relayed to endpoints chosen as the data plane chooses them; those of
+//! programs on this machine are led past the relay (`shortcut`) where the kernel and the service allow it.
 //!
 //! # Guarantees
 //! - A status names an address only while all ports of the service are bound there.
@@ -26,6 +27,7 @@ mod plan;
 mod relay;
 mod route;
 mod service;
+mod shortcut;
 mod status;
 #[cfg(test)]
 mod tests;

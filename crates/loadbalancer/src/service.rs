@@ -202,7 +202,7 @@ impl Balancer {
         self.wanted.insert(key.clone(), wanted);
         let place = endpoints::Place { node: &self.config.node, zone: self.zone.as_deref() };
         for (port, route) in self.index.routes(key, place) {
-            self.listeners.slot(key, port).set(route);
+            self.listeners.route(key, port, route);
         }
         !same
     }

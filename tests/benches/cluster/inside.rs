@@ -16,14 +16,15 @@ use crate::{
     median,
 };
 
-const PODS: &str = "/api/v1/namespaces/default/pods";
+pub(crate) const PODS: &str = "/api/v1/namespaces/default/pods";
 const MAPS: &str = "/api/v1/namespaces/default/configmaps";
-const SERVICES: &str = "/api/v1/namespaces/default/services";
+pub(crate) const SERVICES: &str = "/api/v1/namespaces/default/services";
 const CLIENTS: usize = 32;
 
 /// Measures one thing after the other.
 pub(crate) fn measure(socket: &Path) -> Vec<Figure> {
     let mut figures = pods(socket);
+    figures.extend(crate::traffic::measure(socket));
     figures.extend(fifty(socket));
     figures.extend(services(socket));
     figures.extend(api(socket));
@@ -31,7 +32,7 @@ pub(crate) fn measure(socket: &Path) -> Vec<Figure> {
     figures
 }
 
-fn pod(name: &str) -> String {
+pub(crate) fn pod(name: &str) -> String {
     json!({
         "apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "labels": {"app": "bench"}},
         "spec": {"terminationGracePeriodSeconds": 1, "containers": [{"name": "c", "image": "httpenv", "imagePullPolicy": "Never"}]},
@@ -39,7 +40,7 @@ fn pod(name: &str) -> String {
     .to_string()
 }
 
-fn is_ready(pod: &Value) -> bool {
+pub(crate) fn is_ready(pod: &Value) -> bool {
     let conditions = pod["status"]["conditions"].as_array();
     conditions.is_some_and(|all| all.iter().any(|one| one["type"] == "Ready" && one["status"] == "True"))
 }
@@ -61,7 +62,7 @@ fn pods(socket: &Path) -> Vec<Figure> {
 }
 
 /// Reads a watch until an event fits.
-fn until(watch: &mut Connection, mut fits: impl FnMut(&Value) -> bool) {
+pub(crate) fn until(watch: &mut Connection, mut fits: impl FnMut(&Value) -> bool) {
     let mut rest = Vec::new();
     loop {
         rest.extend(watch.events());

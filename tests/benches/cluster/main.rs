@@ -8,6 +8,7 @@
 mod http;
 mod inside;
 mod outside;
+mod traffic;
 
 use serde_json::{Value, json};
 

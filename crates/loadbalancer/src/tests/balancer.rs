@@ -219,3 +219,36 @@ async fn all_addresses_are_no_address() {
     let (sender, _) = watch::channel(Report::default());
     assert!(run(&informers, config, sender, CancellationToken::new()).await.is_err());
 }
+
+/// Whether `address` connects to the relay, rather than past it.
+async fn is_relayed(address: SocketAddr) -> bool {
+    TcpStream::connect(address).await.unwrap().peer_addr().unwrap() == address
+}
+
+#[tokio::test]
+async fn programs_on_this_machine_are_led_past_the_relay() {
+    if let Err(error) = skiff_linux::detour::Detours::new() {
+        return eprintln!("skipped: {error}");
+    }
+    let api = Api::new();
+    let port = free_port().await;
+    let address = SocketAddr::from(([127, 0, 0, 1], port));
+    let _backend = backend(&api, "plain").await;
+    balanced(&api, "plain", port, None);
+    let running = start(&api, Mode::Localhost);
+    running.shows("plain", &["localhost"]).await;
+    assert!(!is_relayed(address).await);
+    assert_eq!(greeting(address).await, "plain");
+    assert!(TcpListener::bind(address).await.is_err(), "the port is held all the same");
+    let mut service = api.get("services", "plain").unwrap();
+    service["spec"]["loadBalancerSourceRanges"] = json!(["192.0.2.0/24"]);
+    api.put("services", "plain", service);
+    let turned = timeout(PATIENCE, async {
+        while !is_relayed(address).await {
+            tokio::task::yield_now().await;
+        }
+    });
+    assert!(turned.await.is_ok(), "who is turned away must come to the relay");
+    running.end().await;
+    assert!(TcpStream::connect(address).await.is_err(), "nothing leads past a listener that is gone");
+}

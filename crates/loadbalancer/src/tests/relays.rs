@@ -144,6 +144,38 @@ async fn who_does_not_read_stops_who_writes() {
     assert_eq!(read, written, "nothing is lost");
 }
 
+/// Short messages are copied and long ones spliced: neither may overtake the other.
+#[tokio::test]
+async fn messages_of_all_sizes_arrive_in_order() {
+    let (client, server, _relay) = pair().await;
+    let sizes = [1, 100, 16_383, 16_384, 16_385, 3, 200_000, 1, 5 << 20, 70_000, 16_384, 16_384, 2];
+    let total: usize = sizes.iter().sum();
+    let pattern: Arc<Vec<u8>> = Arc::new((0..total).map(|at| (at ^ at >> 8 ^ at >> 16) as u8).collect());
+    let (client_read, client_write) = client.into_split();
+    let (server_read, server_write) = server.into_split();
+    let mut all = JoinSet::new();
+    for (mut write, mut read) in [(client_write, server_read), (server_write, client_read)] {
+        let (sent, expected) = (Arc::clone(&pattern), Arc::clone(&pattern));
+        all.spawn(async move {
+            let mut rest = &sent[..];
+            for size in sizes {
+                let (message, later) = rest.split_at(size);
+                write.write_all(message).await.unwrap();
+                rest = later;
+                tokio::task::yield_now().await;
+            }
+        });
+        all.spawn(async move {
+            let mut got = Vec::new();
+            read.read_to_end(&mut got).await.unwrap();
+            assert!(got == *expected, "{} of {total} bytes, or not those that were sent", got.len());
+        });
+    }
+    while let Some(done) = timeout(PATIENCE, all.join_next()).await.unwrap() {
+        done.unwrap();
+    }
+}
+
 #[tokio::test]
 async fn a_thousand_connections() {
     let (listener, address) = backend().await;
