@@ -55,8 +55,8 @@ pub(crate) fn measure(socket: &Path) -> Vec<Figure> {
     client.ok("DELETE", &format!("{SERVICES}/server"), "");
     client.ok("DELETE", &format!("{PODS}/server?gracePeriodSeconds=0"), "");
     vec![
-        Figure::at_least("keep-alive HTTP: ClusterIP / pod", median(by_service), "x", 0.97),
-        Figure::at_least("keep-alive HTTP: localhost / pod", median(by_localhost), "x", 0.8),
+        Figure::at_least("keep-alive HTTP: ClusterIP / pod", 100.0 * median(by_service), "%", 97.0),
+        Figure::at_least("keep-alive HTTP: localhost / pod", 100.0 * median(by_localhost), "%", 80.0),
     ]
 }
 
