@@ -346,7 +346,8 @@ impl View<'_> {
         Holding::of(found.into_iter().map(|address| self.zones.address(owner, address)).collect())
     }
 
-    fn rotate<T>(&self, list: &mut [T]) {
+    /// Starts a list of several at another place each time.
+    pub(crate) fn rotate<T>(&self, list: &mut [T]) {
         if list.len() > 1 {
             let start = self.turn.fetch_add(1, Ordering::Relaxed) % list.len();
             list.rotate_left(start);

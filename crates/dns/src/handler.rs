@@ -21,14 +21,17 @@ use crate::{
 };
 
 /// The largest datagram that we send, whatever the client says it takes.
-const LARGEST: u16 = 4096;
-const SMALLEST: u16 = 512;
+pub(crate) const LARGEST: u16 = 4096;
+/// What every client takes (RFC 1035).
+pub(crate) const SMALLEST: u16 = 512;
 
+/// Answers requests. Clones share all they have.
+#[derive(Clone)]
 pub(crate) struct Handler {
     index: Arc<ArcSwap<Index>>,
-    zones: Zones,
+    zones: Arc<Zones>,
     upstream: Arc<Upstream>,
-    turn: AtomicUsize,
+    turn: Arc<AtomicUsize>,
 }
 
 struct Reply {
@@ -44,7 +47,17 @@ impl From<ResponseCode> for Reply {
 
 impl Handler {
     pub(crate) fn new(index: Arc<ArcSwap<Index>>, zones: Zones, upstream: Arc<Upstream>) -> Self {
-        Self { index, zones, upstream, turn: AtomicUsize::new(0) }
+        Self { index, zones: Arc::new(zones), upstream, turn: Arc::default() }
+    }
+
+    /// The index as it is now.
+    pub(crate) fn index(&self) -> arc_swap::Guard<Arc<Index>> {
+        self.index.load()
+    }
+
+    /// Looks at `index`.
+    pub(crate) fn view<'a>(&'a self, index: &'a Index) -> View<'a> {
+        View { index, zones: &self.zones, turn: &self.turn }
     }
 
     async fn reply(&self, request: &Request) -> Reply {
@@ -66,9 +79,8 @@ impl Handler {
         let (name, kind) = (query.original().name(), query.query_type());
         let source = request.src().ip().to_canonical();
         let found = {
-            let index = self.index.load();
-            let view = View { index: &index, zones: &self.zones, turn: &self.turn };
-            view.find(Question { name, lower: query.name(), kind, source: Some(source) })
+            let index = self.index();
+            self.view(&index).find(Question { name, lower: query.name(), kind, source: Some(source) })
         };
         match found {
             Found::Here(answer) => Reply { answer, ours: true },

@@ -2,7 +2,8 @@
 //!
 //! # Flow
 //! Services, EndpointSlices, Pods and Namespaces → `index` (persistent maps: a change costs what it
-//! changed) → an immutable snapshot, swapped atomically → `answer` (pure) → hickory-server's sockets.
+//! changed) → an immutable snapshot, swapped atomically → `plain` for address questions over UDP, which are nearly
+//! all; `answer` (pure) behind hickory's messages for every other one, and over TCP.
 //! Names that are not ours go to the upstream servers.
 //!
 //! # Guarantees
@@ -13,6 +14,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 use std::{
+    io,
     net::{Ipv4Addr, SocketAddr, SocketAddrV4},
     path::PathBuf,
     sync::Arc,
@@ -23,15 +25,19 @@ use arc_swap::ArcSwap;
 use hickory_server::Server;
 use ipnet::IpNet;
 use skiff_client::Informers;
-use tokio_util::sync::CancellationToken;
+use tokio::task::JoinSet;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 mod answer;
+mod datagrams;
 mod entry;
 mod error;
 mod feed;
 mod handler;
 mod index;
 mod listen;
+mod long;
+mod plain;
 #[cfg(test)]
 mod tests;
 mod upstream;
@@ -39,7 +45,7 @@ mod zones;
 
 pub use error::Error;
 
-use crate::{handler::Handler, index::Index, listen::Sockets, upstream::Upstream, zones::Zones};
+use crate::{datagrams::Datagrams, handler::Handler, index::Index, listen::Sockets, upstream::Upstream, zones::Zones};
 
 /// The address that every node answers DNS on: pods ask it without NAT and conntrack.
 pub const NODE_LOCAL: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::new(169, 254, 20, 10), 53));
@@ -139,18 +145,30 @@ impl Bound {
 
     async fn answer(self, index: Arc<ArcSwap<Index>>, stop: CancellationToken) -> Result<(), Error> {
         let upstream = Arc::new(Upstream::new(self.config.upstreams, self.sockets.addresses().to_vec()));
-        let mut server = Server::new(Handler::new(index, self.zones, upstream));
-        let (datagrams, listeners) = self.sockets.into_tokio()?;
-        for socket in datagrams {
-            server.register_socket(socket);
+        let handler = Handler::new(index, self.zones, upstream);
+        let (stop, waiting) = (stop.child_token(), TaskTracker::new());
+        let _stopped = stop.clone().drop_guard();
+        let mut streams = Server::new(handler.clone());
+        let mut datagrams = JoinSet::new();
+        let (sockets, listeners) = self.sockets.into_tokio()?;
+        for socket in sockets.into_iter().map(Arc::new) {
+            let (handler, stop, waiting) = (handler.clone(), stop.clone(), waiting.clone());
+            datagrams.spawn(Datagrams { socket, handler, stop, waiting }.serve());
         }
         for listener in listeners {
-            server.register_listener(listener, TCP_IDLE, TCP_BUFFER);
+            streams.register_listener(listener, TCP_IDLE, TCP_BUFFER);
         }
-        tokio::select! {
-            () = stop.cancelled() => server.shutdown_gracefully().await.map_err(Error::Server),
-            ended = server.block_until_done() => ended.map_err(Error::Server),
-        }
+        let ended = tokio::select! {
+            biased;
+            () = stop.cancelled() => streams.shutdown_gracefully().await.map_err(Error::Server),
+            ended = streams.block_until_done() => ended.map_err(Error::Server),
+            Some(ended) = datagrams.join_next() => ended.map_err(io::Error::other).flatten().map_err(Error::Socket),
+        };
+        stop.cancel();
+        while datagrams.join_next().await.is_some() {}
+        waiting.close();
+        waiting.wait().await;
+        ended
     }
 }
 

@@ -4,4 +4,5 @@ mod answers;
 mod feed;
 mod objects;
 mod packets;
+mod plain;
 mod server;

@@ -11,6 +11,8 @@ use crate::{Config, Error};
 #[derive(Clone, Debug)]
 pub(crate) struct Zones {
     pub(crate) domain: Name,
+    /// The domain as it stands in a message.
+    pub(crate) wire: Box<[u8]>,
     pub(crate) ttl: u32,
     networks: Vec<IpNet>,
 }
@@ -38,7 +40,9 @@ impl Zones {
             return Err(fail("it is empty".to_owned()));
         }
         let networks = config.service_cidr.iter().chain(&config.cluster_cidr).copied().collect();
-        Ok(Self { domain, ttl: config.ttl, networks })
+        let labels = domain.iter().flat_map(|label| std::iter::once(label.len() as u8).chain(label.iter().copied()));
+        let wire = labels.chain([0]).collect();
+        Ok(Self { domain, wire, ttl: config.ttl, networks })
     }
 
     /// Finds the zone of a lower-case name.
@@ -105,8 +109,14 @@ impl Zones {
         };
         let server = self.under(&[b"ns", b"dns"]).unwrap_or_else(|| self.domain.clone());
         let mail = self.under(&[b"hostmaster"]).unwrap_or_else(|| self.domain.clone());
-        let ttl = i32::try_from(self.ttl).unwrap_or(i32::MAX);
-        self.record(&zone, RData::SOA(rdata::SOA::new(server, mail, serial, 7200, 1800, 86_400, ttl.unsigned_abs())))
+        let [serial, refresh, retry, expire, minimum] = self.soa_numbers(serial);
+        let [refresh, retry, expire] = [refresh, retry, expire].map(u32::cast_signed);
+        self.record(&zone, RData::SOA(rdata::SOA::new(server, mail, serial, refresh, retry, expire, minimum)))
+    }
+
+    /// The numbers of an SOA record, from the serial number to the time that negative answers are kept.
+    pub(crate) fn soa_numbers(&self, serial: u32) -> [u32; 5] {
+        [serial, 7200, 1800, 86_400, self.ttl.min(i32::MAX.cast_unsigned())]
     }
 
     /// The name of our network that holds the address, cut to whole labels.

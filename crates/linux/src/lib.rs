@@ -10,6 +10,7 @@ pub mod caps;
 pub mod cgroup;
 pub mod conntrack;
 pub mod detour;
+pub mod datagrams;
 pub mod disk;
 pub mod link;
 pub mod memory;

@@ -238,3 +238,40 @@ async fn dig_is_content() {
     assert!(whole.contains("cluster.local.\t\t5\tIN\tSOA"), "{whole}");
     assert!(!whole.contains("malformed"), "{whole}");
 }
+
+/// More than one burst, with questions of each way among them.
+#[tokio::test]
+async fn each_question_of_a_burst_is_answered() {
+    let world = fixed::Objects {
+        namespaces: vec![namespace("n")],
+        services: vec![service("n", "www", "10.96.9.9", None)],
+        ..fixed::Objects::default()
+    };
+    let (upstream, _world) = start_with(
+        Config { domain: "example.com".to_owned(), upstreams: Upstreams::Servers(Vec::new()), ..Config::default() },
+        world,
+    );
+    let (server, _guard) = start(vec![upstream], cluster());
+    let asked = [
+        ("httpenv.default.svc.cluster.local.", RecordType::A, ResponseCode::NoError),
+        ("www.n.svc.example.com.", RecordType::A, ResponseCode::NoError),
+        ("nobody.default.svc.cluster.local.", RecordType::AAAA, ResponseCode::NXDomain),
+        ("_http._tcp.httpenv.default.svc.cluster.local.", RecordType::SRV, ResponseCode::NoError),
+    ];
+    let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    socket.connect(server).await.unwrap();
+    for id in 0..100_u16 {
+        let (name, kind, _) = asked[usize::from(id) % asked.len()];
+        let mut message = query(name, kind);
+        message.metadata.id = id;
+        socket.send(&message.to_vec().unwrap()).await.unwrap();
+    }
+    let (mut seen, mut buffer) = (std::collections::BTreeSet::new(), [0; 512]);
+    while seen.len() < 100 {
+        let length = timeout(PATIENCE, socket.recv(&mut buffer)).await.expect("an answer").unwrap();
+        let answer = Message::from_vec(&buffer[..length]).unwrap().metadata;
+        let (name, _, code) = asked[usize::from(answer.id) % asked.len()];
+        assert_eq!(answer.response_code, code, "{name}");
+        assert!(seen.insert(answer.id), "answered twice");
+    }
+}

@@ -181,11 +181,7 @@ impl Socket {
         body: impl FnOnce(&mut Writer),
         mut each: impl FnMut(&Message<'_>),
     ) -> Result<(), Error> {
-        let mut writer = Writer::new();
-        let sequence = self.next_sequence();
-        writer.message(kind, REQUEST | ACK, sequence, body);
-        self.send(writer.bytes())?;
-        self.answers(sequence, &mut each)
+        self.ask(kind, REQUEST | ACK, body, &mut each)
     }
 
     /// Asks for everything of a kind, and hands each message to `each`.
@@ -198,11 +194,21 @@ impl Socket {
         body: impl FnOnce(&mut Writer),
         mut each: impl FnMut(&Message<'_>),
     ) -> Result<(), Error> {
+        self.ask(kind, REQUEST | DUMP, body, &mut each)
+    }
+
+    fn ask(
+        &mut self,
+        kind: u16,
+        flags: u16,
+        body: impl FnOnce(&mut Writer),
+        each: &mut dyn FnMut(&Message<'_>),
+    ) -> Result<(), Error> {
         let mut writer = Writer::new();
         let sequence = self.next_sequence();
-        writer.message(kind, REQUEST | DUMP, sequence, body);
+        writer.message(kind, flags, sequence, body);
         self.send(writer.bytes())?;
-        self.answers(sequence, &mut each)
+        self.answers(sequence, each)
     }
 
     /// Reads the messages that answer `sequence`, up to the one that ends them.

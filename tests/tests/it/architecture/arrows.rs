@@ -17,7 +17,7 @@ fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
         ("skiff-image", &["skiff-linux"]),
         ("skiff-network", &["skiff-linux"]),
         ("skiff-proxy", &["skiff-api", "skiff-client", "skiff-linux"]),
-        ("skiff-dns", &["skiff-api", "skiff-client"]),
+        ("skiff-dns", &["skiff-api", "skiff-client", "skiff-linux"]),
         ("skiff-loadbalancer", &["skiff-api", "skiff-client", "skiff-linux"]),
         ("skiff-cli", &["skiff-api", "skiff-client"]),
         ("httpenv", &[]),
