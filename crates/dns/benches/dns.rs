@@ -117,7 +117,10 @@ fn load(what: &str, server: SocketAddr, window: usize, questions: &[Vec<u8>]) {
     let (mut asked, mut waits) = (vec![start; questions.len()], Vec::new());
     let mut ask = |outbox: &mut Outbox, asked: &mut [Instant], now: Instant| {
         asked[next] = now;
-        outbox.push(&peer, |out| Some(out.extend_from_slice(&questions[next])));
+        outbox.push(&peer, |out| {
+            out.extend_from_slice(&questions[next]);
+            Some(())
+        });
         next = (next + 1) % questions.len();
     };
     (0..window).for_each(|_| ask(&mut outbox, &mut asked, start));

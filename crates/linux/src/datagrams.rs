@@ -249,7 +249,10 @@ mod tests {
                 assert_eq!(inbox.receive(server.as_fd()).unwrap(), expected);
                 for (bytes, peer) in inbox.iter() {
                     assert_eq!(peer.address(), client.local_addr().ok());
-                    outbox.push(peer, |out| Some(out.extend_from_slice(bytes)));
+                    outbox.push(peer, |out| {
+                        out.extend_from_slice(bytes);
+                        Some(())
+                    });
                     assert_eq!(
                         outbox.push(peer, |out| {
                             out.push(0);
@@ -276,7 +279,10 @@ mod tests {
         let mut outbox = Outbox::default();
         let nowhere = Peer::from(SocketAddr::from(([255, 255, 255, 255], 9)));
         for (peer, text) in [(nowhere, "lost"), (client.local_addr().unwrap().into(), "found")] {
-            outbox.push(&peer, |out| Some(out.extend_from_slice(text.as_bytes())));
+            outbox.push(&peer, |out| {
+                out.extend_from_slice(text.as_bytes());
+                Some(())
+            });
         }
         outbox.send(server.as_fd()).unwrap();
         let mut buffer = [0; 64];
