@@ -27,5 +27,6 @@ pub mod selector;
 pub mod status;
 pub mod table;
 pub mod time;
+pub mod toleration;
 pub mod validate;
 mod value;

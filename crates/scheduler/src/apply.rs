@@ -7,9 +7,9 @@ use k8s_openapi::{
 };
 use kube::{
     Api, Resource as _, ResourceExt as _,
-    api::{Patch, PatchParams},
+    api::{Patch, PatchParams, PostParams},
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     Key, SCHEDULER, Scheduler,
@@ -51,14 +51,8 @@ impl Scheduler {
                 ..ObjectReference::default()
             },
         };
-        let body = serde_json::to_vec(&binding).unwrap_or_default();
-        let path = format!("/api/v1/namespaces/{}/pods/{}/binding", key.0, key.1);
-        let mut request = http::Request::new(body);
-        *request.method_mut() = http::Method::POST;
-        // Names of stored objects make valid paths.
-        *request.uri_mut() = path.parse().unwrap_or_default();
-        request.headers_mut().insert(http::header::CONTENT_TYPE, http::HeaderValue::from_static("application/json"));
-        match self.informers.client().request::<serde_json::Value>(request).await {
+        let api: Api<Pod> = Api::namespaced(self.informers.client().clone(), &key.0);
+        match api.create_subresource::<_, Value>("binding", &key.1, &PostParams::default(), &binding).await {
             Ok(_) => {
                 let message = format!("Successfully assigned {}/{} to {node}", key.0, key.1);
                 self.events.normal(&pod.object_ref(&()), "Scheduled", message);

@@ -1,8 +1,9 @@
 //! May a pod run on a node? Each filter answers with the reason that users know from
 //! kube-scheduler's `FailedScheduling` events. Pure.
 
-use k8s_openapi::api::core::v1::{Node, NodeSelectorRequirement, NodeSelectorTerm, Pod, PodSpec, Taint, Toleration};
+use k8s_openapi::api::core::v1::{Node, NodeSelectorRequirement, NodeSelectorTerm, Pod, PodSpec, Taint};
 use kube::ResourceExt as _;
+use skiff_api::toleration::tolerates;
 
 use crate::{index::Place, resources::Amounts};
 
@@ -61,16 +62,6 @@ fn taint(spec: &PodSpec, node: &Node) -> Option<Reason> {
 
 fn is_tolerated(spec: &PodSpec, taint: &Taint) -> bool {
     spec.tolerations.iter().flatten().any(|toleration| tolerates(toleration, taint))
-}
-
-fn tolerates(toleration: &Toleration, taint: &Taint) -> bool {
-    let effect = toleration.effect.as_deref().unwrap_or_default();
-    let key = toleration.key.as_deref().unwrap_or_default();
-    let exists = toleration.operator.as_deref() == Some("Exists");
-    let value = |text: &Option<String>| text.clone().unwrap_or_default();
-    (effect.is_empty() || effect == taint.effect)
-        && (key == taint.key || (key.is_empty() && exists))
-        && (exists || value(&toleration.value) == value(&taint.value))
 }
 
 fn selector(spec: &PodSpec, node: &Node) -> Option<Reason> {

@@ -106,8 +106,7 @@ impl Controller {
         match new {
             _ if share => plan::share(deployment, new, old),
             None => sets::all_to_zero(old),
-            Some(new) if plan::recreates(deployment) && old.iter().any(|set| plan::size(set) > 0) => {
-                debug_assert!(plan::size(new) >= 0);
+            Some(_) if plan::recreates(deployment) && old.iter().any(|set| plan::size(set) > 0) => {
                 sets::all_to_zero(old)
             }
             Some(new) => plan::roll(deployment, new, old),

@@ -3,7 +3,7 @@
 use k8s_openapi::api::core::v1::{Namespace, Pod};
 use kube::{
     Api, ResourceExt as _,
-    api::{ApiResource, DeleteParams, DynamicObject, ListParams},
+    api::{ApiResource, DeleteParams, DynamicObject, ListParams, PostParams},
     core::GroupVersionKind,
 };
 use skiff_api::resource::{self, Resource, Scope};
@@ -93,22 +93,12 @@ impl Controller {
         if let Some(finalizers) = done.spec.as_mut().and_then(|spec| spec.finalizers.as_mut()) {
             finalizers.retain(|one| one != FINALIZER);
         }
-        let body = serde_json::to_vec(&done).unwrap_or_default();
-        let request = http_put(&format!("/api/v1/namespaces/{name}/finalize"), body);
-        match self.context.client().request::<serde_json::Value>(request).await {
+        let api: Api<Namespace> = Api::all(self.context.client());
+        match api.replace_subresource("finalize", &name, &PostParams::default(), &done).await {
             Err(error) if !is_status(&error, 404) => Err(error).during(|| format!("finalize namespace {name}")),
             _ => Ok(Next::OnChange),
         }
     }
-}
-
-fn http_put(path: &str, body: Vec<u8>) -> http::Request<Vec<u8>> {
-    let mut request = http::Request::new(body);
-    *request.method_mut() = http::Method::PUT;
-    // The path is made of a valid name.
-    *request.uri_mut() = path.parse().unwrap_or_default();
-    request.headers_mut().insert(http::header::CONTENT_TYPE, http::HeaderValue::from_static("application/json"));
-    request
 }
 
 /// The kinds that live in namespaces and can be deleted together.

@@ -5,11 +5,12 @@ use std::time::Duration;
 use k8s_openapi::{
     api::{
         coordination::v1::Lease,
-        core::v1::{Node, NodeCondition, Pod, Taint, Toleration},
+        core::v1::{Node, NodeCondition, Pod, Taint},
     },
     apimachinery::pkg::apis::meta::v1::Time,
     jiff::{SignedDuration, Timestamp},
 };
+use skiff_api::toleration::tolerates;
 
 pub(crate) const NOT_READY: &str = "node.kubernetes.io/not-ready";
 pub(crate) const UNREACHABLE: &str = "node.kubernetes.io/unreachable";
@@ -107,15 +108,6 @@ pub(crate) fn eviction(pod: &Pod, node: &Node) -> Option<Timestamp> {
         leaves = [leaves, at].into_iter().flatten().min();
     }
     leaves
-}
-
-fn tolerates(toleration: &Toleration, taint: &Taint) -> bool {
-    let effect = toleration.effect.as_deref().unwrap_or_default();
-    let key = toleration.key.as_deref().unwrap_or_default();
-    let exists = toleration.operator.as_deref() == Some("Exists");
-    (effect.is_empty() || effect == taint.effect)
-        && (key == taint.key || (key.is_empty() && exists))
-        && (exists || toleration.value.as_deref().unwrap_or_default() == taint.value.as_deref().unwrap_or_default())
 }
 
 #[cfg(test)]
