@@ -125,7 +125,7 @@ pub(crate) struct ServerArgs {
     #[arg(long, default_value = "skiff", value_name = "NAME")]
     pub(crate) cgroup_parent: String,
 
-    /// Registries that are spoken to in plain HTTP
+    /// Registries that are spoken to in plain HTTP (those on localhost need not be named)
     #[arg(long, value_name = "HOST[:PORT]", value_delimiter = ',')]
     pub(crate) insecure_registry: Vec<String>,
 

@@ -5,7 +5,8 @@ use std::time::Duration;
 /// Settings of the image store.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Registries (`host` or `host:port`, as written in the reference) spoken to over plain HTTP. Default: none.
+    /// Registries (`host` or `host:port`, as written in the reference) spoken to over plain HTTP from the
+    /// start; one on a loopback address that speaks no TLS is recognised. Default: none.
     pub plain_http: Vec<String>,
     /// The platform chosen from a multi-platform image. Default: linux on this machine's architecture.
     pub platform: Platform,

@@ -2,6 +2,8 @@
 
 use std::error::Error;
 use std::io::Write;
+use std::net::IpAddr;
+use std::sync::OnceLock;
 
 use futures::StreamExt;
 use oci_client::client::{ClientConfig, ClientProtocol};
@@ -18,6 +20,9 @@ use crate::{Auth, Config, Digest, Reference};
 /// One registry, spoken to with one credential.
 pub(super) struct Registry {
     client: Client,
+    /// Without TLS, where the registry turned out to speak none and is on this machine.
+    plain: OnceLock<Client>,
+    config: Config,
     reference: Reference,
     auth: RegistryAuth,
 }
@@ -26,33 +31,47 @@ impl Registry {
     pub(super) fn new(reference: &Reference, auth: &Auth, config: &Config) -> Result<Self, PullFault> {
         // A second installation only says that there is one already.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let settings = ClientConfig {
-            protocol: ClientProtocol::HttpsExcept(config.plain_http.clone()),
-            connect_timeout: Some(config.connect_timeout),
-            read_timeout: Some(config.stall_timeout),
-            user_agent: concat!("skiff/", env!("CARGO_PKG_VERSION")),
-            ..ClientConfig::default()
-        };
-        let client = Client::try_from(settings)
-            .map_err(|error| PullFault::Tls { reference: Box::new(reference.clone()), detail: causes(&error) })?;
+        let protocol = ClientProtocol::HttpsExcept(config.plain_http.clone());
+        let client = client(reference, config, protocol)?;
         let auth = match auth.clone() {
             Auth::Anonymous => RegistryAuth::Anonymous,
             Auth::Basic { username, password } => RegistryAuth::Basic(username, password),
             Auth::Bearer { token } => RegistryAuth::Bearer(token),
         };
-        Ok(Self { client, reference: reference.clone(), auth })
+        Ok(Self { client, plain: OnceLock::new(), config: config.clone(), reference: reference.clone(), auth })
     }
 
     /// Introduces us; errors of the token service show here rather than at the first blob.
+    ///
+    /// A registry on a loopback address that speaks no TLS is spoken to in plain HTTP, as Docker and containerd do.
     pub(super) async fn authenticate(&self) -> Result<(), PullFault> {
-        let answer = self.client.auth(&self.remote(None), &self.auth, RegistryOperation::Pull).await;
-        answer.map(drop).map_err(|error| self.resolve_fault(error))
+        let fault = match self.introduce().await {
+            Err(OciDistributionError::RequestError(error)) if error.is_connect() => {
+                OciDistributionError::RequestError(error)
+            }
+            Err(error) => return Err(self.resolve_fault(error)),
+            Ok(()) => return Ok(()),
+        };
+        if !is_loopback(self.reference.registry()) {
+            return Err(self.resolve_fault(fault));
+        }
+        let plain = client(&self.reference, &self.config, ClientProtocol::Http)?;
+        self.plain.get_or_init(|| plain);
+        self.introduce().await.map_err(|error| self.resolve_fault(error))
+    }
+
+    async fn introduce(&self) -> Result<(), OciDistributionError> {
+        self.client().auth(&self.remote(None), &self.auth, RegistryOperation::Pull).await.map(drop)
+    }
+
+    fn client(&self) -> &Client {
+        self.plain.get().unwrap_or(&self.client)
     }
 
     /// The manifest that the reference, or a digest in its repository, stands for.
     pub(super) async fn manifest(&self, digest: Option<Digest>) -> Result<Vec<u8>, PullFault> {
         let remote = self.remote(digest);
-        let answer = self.client.pull_manifest_raw(&remote, &self.auth, &MANIFEST_TYPES).await;
+        let answer = self.client().pull_manifest_raw(&remote, &self.auth, &MANIFEST_TYPES).await;
         answer.map(|(bytes, _)| bytes.to_vec()).map_err(|error| self.resolve_fault(error))
     }
 
@@ -66,7 +85,7 @@ impl Registry {
     ) -> Result<(), PullFault> {
         let failed = |detail| PullFault::Fetch { what, digest, detail };
         let name = digest.to_string();
-        let stream = self.client.pull_blob_stream(&self.remote(None), name.as_str()).await;
+        let stream = self.client().pull_blob_stream(&self.remote(None), name.as_str()).await;
         let mut stream = stream.map_err(|error| blob_fault(what, digest, error))?;
         let mut seen = Hashing::new(std::io::sink());
         let mut broken = None;
@@ -124,6 +143,27 @@ impl Registry {
             },
         }
     }
+}
+
+fn client(reference: &Reference, config: &Config, protocol: ClientProtocol) -> Result<Client, PullFault> {
+    let settings = ClientConfig {
+        protocol,
+        connect_timeout: Some(config.connect_timeout),
+        read_timeout: Some(config.stall_timeout),
+        user_agent: concat!("skiff/", env!("CARGO_PKG_VERSION")),
+        ..ClientConfig::default()
+    };
+    let reference = || Box::new(reference.clone());
+    Client::try_from(settings).map_err(|error| PullFault::Tls { reference: reference(), detail: causes(&error) })
+}
+
+/// Whether `host` or `host:port` is this machine by name or number.
+fn is_loopback(registry: &str) -> bool {
+    let host = match registry.strip_prefix('[') {
+        Some(rest) => rest.split(']').next().unwrap_or_default(),
+        None => registry.split(':').next().unwrap_or_default(),
+    };
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 fn blob_fault(what: &'static str, digest: Digest, error: OciDistributionError) -> PullFault {

@@ -191,6 +191,19 @@ fn a_hostile_layer_is_named_in_the_error() {
 }
 
 #[test]
+fn a_registry_on_this_machine_may_do_without_tls() {
+    run(async {
+        let registry = Registry::start(Door::Basic, Duration::ZERO).await;
+        registry.put("app", "latest", &app("local"));
+        let place = Place::new().await;
+        let name = registry.reference("app");
+        let error = place.images.pull(&name, &registry.keyring("wrong"), None).await.unwrap_err();
+        assert!(matches!(*error.cause, PullFault::Denied { .. }), "{error}");
+        place.images.pull(&name, &registry.keyring("anchor"), None).await.unwrap();
+    });
+}
+
+#[test]
 fn without_a_registry_the_answer_is_quick_and_clear() {
     run(async {
         let place = Place::with(Config { plain_http: vec!["127.0.0.1:9".to_owned()], ..Config::default() }).await;
