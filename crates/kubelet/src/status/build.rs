@@ -192,7 +192,8 @@ fn terminated(pod: &Pod, track: &Track, ended: &Ended) -> ContainerState {
     let terminated = ContainerStateTerminated {
         container_id: Some(container_id(pod, track, ended.attempt)),
         exit_code: ended.code,
-        signal: ended.signal,
+        // No container runtime of Kubernetes's reports it: the exit code, 128 more than the signal, says it.
+        signal: None,
         reason: Some(ended.reason.clone()),
         message: ended.message.clone(),
         started_at: Some(Time(whole(ended.started_at.unwrap_or(Timestamp::UNIX_EPOCH)))),

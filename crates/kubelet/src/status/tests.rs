@@ -26,7 +26,6 @@ fn ended(code: i32) -> Ended {
     Ended {
         attempt: 0,
         code,
-        signal: None,
         reason: if code == 0 { "Completed" } else { "Error" }.to_owned(),
         message: None,
         started_at: Some(at(0)),

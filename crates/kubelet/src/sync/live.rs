@@ -275,7 +275,6 @@ impl Worker {
                 let ended = Ended {
                     attempt,
                     code: 128,
-                    signal: None,
                     reason: "StartError".to_owned(),
                     message: Some(message),
                     started_at: None,
@@ -419,7 +418,6 @@ fn ended(attempt: u32, exit: &skiff_runtime::Exit, word: Option<String>) -> Ende
     Ended {
         attempt,
         code: exit.code,
-        signal: exit.signal,
         reason: exit.reason.to_string(),
         message: word.or_else(|| exit.message.clone()),
         started_at: exit.started_at,

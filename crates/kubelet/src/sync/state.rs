@@ -29,7 +29,6 @@ impl Waiting {
 pub(crate) struct Ended {
     pub(crate) attempt: u32,
     pub(crate) code: i32,
-    pub(crate) signal: Option<i32>,
     pub(crate) reason: String,
     pub(crate) message: Option<String>,
     pub(crate) started_at: Option<Timestamp>,
@@ -197,7 +196,6 @@ fn ended(state: &Option<ContainerState>, restarts: i32) -> Option<Ended> {
     Some(Ended {
         attempt: attempt_of(restarts),
         code: terminated.exit_code,
-        signal: terminated.signal,
         reason: terminated.reason.unwrap_or_default(),
         message: terminated.message,
         started_at: terminated.started_at.map(|time| time.0),
@@ -210,7 +208,6 @@ pub(crate) fn lost(attempt: u32, started_at: Option<Timestamp>) -> Ended {
     Ended {
         attempt,
         code: 137,
-        signal: None,
         reason: "ContainerStatusUnknown".to_owned(),
         message: Some("The container could not be located when the pod was terminated".to_owned()),
         started_at,

@@ -21,7 +21,6 @@ fn ended(attempt: u32, code: i32, finished: i64) -> Ended {
     Ended {
         attempt,
         code,
-        signal: None,
         reason: "Error".to_owned(),
         message: None,
         started_at: Some(at(0)),
