@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Derives the table of protobuf field numbers from Kubernetes's Go types.
 
-usage: numbers.py <clone of kubernetes/api> <clone of kubernetes/apimachinery> > crates/apiserver/src/protobuf/numbers.txt
+usage: numbers.py <clones of kubernetes/api, kubernetes/apimachinery and kubernetes/kube-aggregator> > crates/apiserver/src/protobuf/numbers.txt
 
 Only facts are taken: for each struct the JSON names of its fields, their numbers, whether a zero is
 a value of its own (a pointer in Go), and which structs are inlined. Clones may be bare.
@@ -11,7 +11,10 @@ import re
 import subprocess
 import sys
 
-GROUPS = "apps authentication authorization autoscaling batch coordination core discovery events networking node policy rbac scheduling storage".split()
+GROUPS = (
+    "admissionregistration apps authentication authorization autoscaling batch certificates coordination core discovery "
+    "events flowcontrol networking node policy rbac resource scheduling storage"
+).split()
 FIELD = re.compile(r'^\t(?:(\w+)\s+)?([*\[\]\w.]+)\s+`json:"([^"]*)"[^`]*?\sprotobuf:"\w+,(\d+),')
 SCALARS = {"string", "bool", "int", "int32", "int64", "float64"}
 
@@ -50,8 +53,9 @@ def fields(lines, prefix, scalars):
 
 
 def main():
-    api, machinery = sys.argv[1:]
+    api, machinery, aggregator = sys.argv[1:]
     sources = [(f"{group}.v1", source(api, f"{group}/v1/types.go")) for group in GROUPS]
+    sources.append(("~apis.apiregistration.v1", source(aggregator, "pkg/apis/apiregistration/v1/types.go")))
     sources.append(("~apis.meta.v1", source(machinery, "pkg/apis/meta/v1/types.go")))
     scalars = SCALARS.union(*(aliases(text) for _, text in sources), {"UID", "NodeName", "NamespacedName"})
     for prefix, text in sorted(sources):

@@ -107,6 +107,12 @@ const RANKED: &[&str] = &[
     "storagemigration.k8s.io",
 ];
 
+/// The `groupPriorityMinimum` of a built-in group's APIServices, which ranks groups for clients.
+#[must_use]
+pub fn group_priority(group: &str) -> usize {
+    if group.is_empty() { 18000 } else { 15700 + 100 * priority(group) }
+}
+
 fn priority(group: &str) -> usize {
     RANKED.iter().position(|ranked| *ranked == group).map_or(0, |at| RANKED.len() - at)
 }
@@ -183,7 +189,7 @@ mod tests {
         let catalogue = Catalogue::default();
         let groups: Vec<&str> = catalogue.group_versions().into_iter().map(|(group, _)| group).collect();
         assert_eq!(groups[0], "");
-        assert_eq!(catalogue.groups()[0], "apps");
+        assert_eq!(catalogue.groups()[..2], ["apiregistration.k8s.io", "apps"]);
         assert!(priority("example.com") < priority("apps"));
     }
 }

@@ -1,16 +1,29 @@
 //! The kinds: one folder or file each, or one for a few that are alike.
 
+mod api_service;
+mod certificates;
+mod common;
 mod config;
+mod device;
 mod endpoints;
 mod event;
 mod event_view;
+mod flow;
+mod ingress;
 mod lease;
 mod namespace;
+mod network_policy;
 mod node;
 mod pod;
+mod policy;
+mod priority;
 mod rbac;
 mod review;
+mod runtime_class;
 mod service;
+mod service_cidr;
+mod storage;
+mod webhook;
 mod workload;
 
 use crate::resource::Resource;
@@ -33,15 +46,46 @@ pub(crate) const ALL: &[&Resource] = &[
     &config::SECRETS,
     &config::SERVICE_ACCOUNTS,
     &service::SERVICES,
+    &policy::MUTATING_BINDINGS,
+    &policy::MUTATING,
+    &webhook::MUTATING,
+    &policy::VALIDATING,
+    &policy::VALIDATING_BINDINGS,
+    &webhook::VALIDATING,
+    &api_service::API_SERVICES,
     &workload::DEPLOYMENTS,
     &workload::REPLICA_SETS,
     &review::SELF_SUBJECT_REVIEWS,
+    &review::TOKEN_REVIEWS,
+    &review::LOCAL_SUBJECT_ACCESS_REVIEWS,
     &review::SELF_SUBJECT_ACCESS_REVIEWS,
+    &review::SELF_SUBJECT_RULES_REVIEWS,
+    &review::SUBJECT_ACCESS_REVIEWS,
+    &certificates::SIGNING_REQUESTS,
     &lease::LEASES,
     &endpoints::ENDPOINT_SLICES,
     &event_view::EVENTS,
+    &flow::FLOW_SCHEMAS,
+    &flow::PRIORITY_LEVELS,
+    &ingress::INGRESS_CLASSES,
+    &ingress::INGRESSES,
+    &service_cidr::IP_ADDRESSES,
+    &network_policy::NETWORK_POLICIES,
+    &service_cidr::SERVICE_CIDRS,
+    &runtime_class::RUNTIME_CLASSES,
     &rbac::CLUSTER_ROLE_BINDINGS,
     &rbac::CLUSTER_ROLES,
     &rbac::ROLE_BINDINGS,
     &rbac::ROLES,
+    &device::DEVICE_CLASSES,
+    &device::RESOURCE_CLAIMS,
+    &device::RESOURCE_CLAIM_TEMPLATES,
+    &device::RESOURCE_SLICES,
+    &priority::PRIORITY_CLASSES,
+    &storage::CSI_DRIVERS,
+    &storage::CSI_NODES,
+    &storage::CSI_STORAGE_CAPACITIES,
+    &storage::STORAGE_CLASSES,
+    &storage::VOLUME_ATTACHMENTS,
+    &storage::VOLUME_ATTRIBUTES_CLASSES,
 ];

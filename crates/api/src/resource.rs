@@ -82,6 +82,16 @@ impl Column {
         self
     }
 
+    pub(crate) const fn boolean(mut self) -> Self {
+        self.type_ = "boolean";
+        self
+    }
+
+    pub(crate) const fn format(mut self, format: &'static str) -> Self {
+        self.format = format;
+        self
+    }
+
     pub(crate) const fn integer(mut self) -> Self {
         self.type_ = "integer";
         self
@@ -118,6 +128,10 @@ pub(crate) struct Rules {
     pub(crate) initial_status: Option<fn(&Value) -> Value>,
     /// Further changes to a new object.
     pub(crate) prepare_create: fn(&mut Value),
+    /// Further changes to an update of that part (`status` and the like; new, old).
+    pub(crate) prepare_part: fn(&str, &mut Value, &Value, Timestamp),
+    /// What must hold for an update of that part (new, old), apart from metadata.
+    pub(crate) validate_part: fn(&str, &Value, &Value, &mut Vec<FieldError>),
     /// Further changes to an update (new, old).
     pub(crate) prepare_update: fn(&mut Value, &Value),
     /// Which changes (new, old) count as a new generation; `None`: it has no generations.
@@ -126,6 +140,8 @@ pub(crate) struct Rules {
     pub(crate) fields: &'static [(&'static str, &'static str)],
     /// The cells of its row.
     pub(crate) cells: fn(&Value, Timestamp) -> Vec<Value>,
+    /// What its users have to be told when they create one.
+    pub(crate) warn: fn(&Value) -> Option<String>,
     /// What is stored, if it is not this kind itself.
     pub(crate) stored: Option<Stored>,
 }
@@ -140,10 +156,13 @@ impl Rules {
         validate_update: |_, _, _| {},
         initial_status: None,
         prepare_create: |_| {},
+        prepare_part: |_, _, _, _| {},
+        validate_part: |_, _, _, _| {},
         prepare_update: |_, _| {},
         generation: None,
         fields: &[],
         cells: |object, now| vec![meta::name(object).into(), crate::print::age(object, now)],
+        warn: |_| None,
         stored: None,
     };
 }

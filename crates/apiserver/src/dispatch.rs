@@ -17,6 +17,7 @@ use crate::{
         respond::{self, Answer},
     },
     layers::Intent,
+    oidc,
     resource::{self, Call, not_acceptable},
     state::State,
     user::User,
@@ -40,6 +41,11 @@ async fn answer(state: Arc<State>, request: Request) -> Answer {
         return Ok(response);
     }
     let accepted = negotiate(&parts.headers).ok_or_else(not_acceptable)?;
+    if parts.method == Method::GET
+        && let Some(response) = oidc::answer(&state, path)
+    {
+        return Ok(response);
+    }
     if matches!(intent.info, Info::Resource(_)) {
         let user = parts.extensions.remove::<Arc<User>>().unwrap_or_else(User::anonymous);
         let call = Call::new(state, user, intent, parts.headers, accepted)?;

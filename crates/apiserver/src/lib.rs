@@ -33,6 +33,7 @@ mod kind;
 mod kinds;
 mod layers;
 mod nodes;
+mod oidc;
 pub mod pki;
 mod protobuf;
 mod resource;

@@ -12,6 +12,7 @@ use skiff_api::{
 use crate::{
     authz::{Attributes, Object},
     http::respond::{self, Answer},
+    layers::claims_of,
     resource::{Call, bind, read_json, read_object, unstored},
     state::now,
     user::User,
@@ -26,9 +27,11 @@ pub(crate) async fn answer(call: &Call, body: Body) -> Answer {
     meta::set(&mut object, "creationTimestamp", time::format(now()));
     object["status"] = match call.kind.resource.kind() {
         "SelfSubjectReview" => json!({"userInfo": user_info(&call.user)}),
+        "TokenReview" => token(call, &object["spec"])?,
         "SelfSubjectAccessReview" => access(call, &object, &call.user)?,
-        "SubjectAccessReview" => access(call, &object, &subject(&object["spec"]))?,
-        "SelfSubjectRulesReview" => rules(call, &object),
+        "SubjectAccessReview" => access(call, &object, &subject(call, &object["spec"])?)?,
+        "LocalSubjectAccessReview" => local_access(call, &mut object)?,
+        "SelfSubjectRulesReview" => rules(call, &object)?,
         kind => return Err(Status::not_implemented(format!("{kind} is not implemented"))),
     };
     let mut response = unstored(call, &object)?;
@@ -61,14 +64,67 @@ fn user_info(user: &User) -> Value {
     info
 }
 
-fn subject(spec: &Value) -> User {
-    let groups = spec["groups"].as_array().into_iter().flatten();
-    User {
-        name: spec["user"].as_str().unwrap_or_default().to_owned(),
-        uid: spec["uid"].as_str().map(str::to_owned),
-        groups: groups.filter_map(|group| Some(group.as_str()?.to_owned())).collect(),
-        extra: std::collections::BTreeMap::new(),
+fn strings(list: &Value) -> Vec<String> {
+    list.as_array().into_iter().flatten().filter_map(|item| Some(item.as_str()?.to_owned())).collect()
+}
+
+/// Whose token it is, if it is one of ours, good for one of the audiences, and valid now.
+fn token(call: &Call, spec: &Value) -> Result<Value, Status> {
+    let token = text(spec, "token");
+    if token.is_empty() {
+        return Err(Status::bad_request("token is required for TokenReview in authentication"));
     }
+    let asked = strings(&spec["audiences"]);
+    let audiences = if asked.is_empty() { call.state.tokens.audiences().to_vec() } else { asked };
+    match claims_of(&call.state, token, &audiences) {
+        Ok(claims) => {
+            let good: Vec<&String> = audiences.iter().filter(|one| claims.audiences().contains(one)).collect();
+            Ok(json!({"authenticated": true, "user": user_info(&claims.user()), "audiences": good}))
+        }
+        Err(error) => Ok(json!({"user": {}, "error": format!("[invalid bearer token, {error}]")})),
+    }
+}
+
+/// Whom a review is about.
+fn subject(call: &Call, spec: &Value) -> Result<User, Status> {
+    let (name, groups) = (text(spec, "user"), strings(&spec["groups"]));
+    if name.is_empty() && groups.is_empty() {
+        let at = Path::new("spec");
+        let error = FieldError::required(&at.child("user"), "at least one of user or group must be specified");
+        return Err(Status::invalid(call.kind.resource.qualified_kind(), "", &[error]));
+    }
+    let extra = spec["extra"].as_object().into_iter().flatten();
+    Ok(User {
+        name: name.to_owned(),
+        uid: spec["uid"].as_str().map(str::to_owned),
+        groups,
+        extra: extra.map(|(key, values)| (key.clone(), strings(values))).collect(),
+    })
+}
+
+/// The same question about one namespace, for those who may only ask there.
+fn local_access(call: &Call, review: &mut Value) -> Result<Value, Status> {
+    let namespace = call.namespace().to_owned();
+    if ![String::new(), namespace.clone()].iter().any(|good| good == meta::namespace(review)) {
+        return Err(Status::bad_request(
+            "the namespace of the provided object does not match the namespace sent on the request",
+        ));
+    }
+    meta::set(review, "namespace", namespace.clone());
+    let spec = &review["spec"];
+    let at = Path::new("spec");
+    if spec["nonResourceAttributes"].is_object() {
+        let detail = "disallowed on this kind of request";
+        let error = FieldError::invalid(&at.child("nonResourceAttributes"), Value::Null, detail);
+        return Err(Status::invalid(call.kind.resource.qualified_kind(), "", &[error]));
+    }
+    if spec["resourceAttributes"].is_object() && text(&spec["resourceAttributes"], "namespace") != namespace {
+        return Err(Status::bad_request(format!(
+            "spec.resourceAttributes.namespace must match namespace: {namespace}"
+        )));
+    }
+    let user = subject(call, spec)?;
+    access(call, review, &user)
 }
 
 fn access(call: &Call, review: &Value, user: &User) -> Result<Value, Status> {
@@ -105,13 +161,21 @@ fn text<'a>(value: &'a Value, field: &str) -> &'a str {
     value[field].as_str().unwrap_or_default()
 }
 
-fn rules(call: &Call, review: &Value) -> Value {
-    let namespace = review["spec"]["namespace"].as_str().unwrap_or_default();
+fn rules(call: &Call, review: &Value) -> Result<Value, Status> {
+    let namespace = text(&review["spec"], "namespace");
+    if namespace.is_empty() {
+        return Err(Status::bad_request("no namespace on request"));
+    }
     let mut rules = call.state.authorizer.rbac.rules(&call.user, namespace);
     if call.user.is_in(crate::user::MASTERS) {
         rules.push(crate::authz::Rule::everything());
         rules.push(crate::authz::Rule::every_path());
     }
     let (paths, resources): (Vec<_>, Vec<_>) = rules.into_iter().partition(|rule| !rule.non_resource_urls.is_empty());
-    json!({"resourceRules": resources, "nonResourceRules": paths, "incomplete": false})
+    let mut status = json!({"resourceRules": resources, "nonResourceRules": paths, "incomplete": false});
+    if call.user.node_name().is_some() {
+        status["incomplete"] = json!(true);
+        status["evaluationError"] = json!("node authorizer does not support user rule resolution");
+    }
+    Ok(status)
 }

@@ -20,7 +20,7 @@ use crate::validate::names;
 use crate::value::Read as _;
 
 pub(super) use default::spec as default_spec;
-pub(super) use validate::spec as validate_spec;
+pub(super) use validate::{spec as validate_spec, tolerate as validate_toleration};
 
 const TYPE: &str = "io.k8s.api.core.v1.Pod";
 const BINDING: &str = "io.k8s.api.core.v1.Binding";

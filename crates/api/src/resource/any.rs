@@ -238,9 +238,9 @@ impl AnyResource {
         either!(self, of => of.prepare_update(new, old), of.prepare_update(new, old));
     }
 
-    /// The same for an update through `status`.
-    pub fn prepare_status_update(&self, new: &mut Value, old: &Value) {
-        either!(self, of => of.prepare_status_update(new, old), of.prepare_status_update(new, old));
+    /// The same for an update through a part such as `status`.
+    pub fn prepare_part_update(&self, part: &str, new: &mut Value, old: &Value, now: Timestamp) {
+        either!(self, of => of.prepare_part_update(part, new, old, now), of.prepare_status_update(new, old));
     }
 
     /// What is wrong with a new object.
@@ -255,10 +255,16 @@ impl AnyResource {
         either!(self, of => of.validate_update(new, old), of.validate_update(new, old))
     }
 
-    /// What is wrong with an object whose status is about to change.
+    /// What is wrong with an object of which that part is about to change.
     #[must_use]
-    pub fn validate_status_update(&self, new: &Value, old: &Value) -> Vec<FieldError> {
-        either!(self, of => of.validate_status_update(new, old), of.validate_status_update(new, old))
+    pub fn validate_part_update(&self, part: &str, new: &Value, old: &Value) -> Vec<FieldError> {
+        either!(self, of => of.validate_part_update(part, new, old), of.validate_status_update(new, old))
+    }
+
+    /// What whoever creates this object has to be told.
+    #[must_use]
+    pub fn warning(&self, object: &Value) -> Option<String> {
+        either!(self, of => of.warning(object), { let _ = of; None })
     }
 
     /// Whether a selector names only fields that this kind can be selected by.

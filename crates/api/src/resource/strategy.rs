@@ -51,8 +51,9 @@ impl Resource {
         }
     }
 
-    /// The same for an update through `status`: only the status changes (and annotations and the like).
-    pub fn prepare_status_update(&self, new: &mut Value, old: &Value) {
+    /// The same for an update through a part such as `status`: only the status changes (and annotations
+    /// and the like).
+    pub fn prepare_part_update(&self, part: &str, new: &mut Value, old: &Value, now: Timestamp) {
         carry_metadata(new, old);
         let keys: Vec<String> = [new, old].iter().flat_map(|v| v.as_object()).flat_map(|m| m.keys().cloned()).collect();
         for key in keys.iter().filter(|k| !["metadata", "status", "apiVersion", "kind"].contains(&k.as_str())) {
@@ -64,6 +65,7 @@ impl Resource {
                 None => meta::unset(new, field),
             }
         }
+        (self.rules.prepare_part)(part, new, old, now);
     }
 
     /// What is wrong with a new object.
@@ -84,10 +86,18 @@ impl Resource {
         errors
     }
 
-    /// What is wrong with an object whose status is about to change.
+    /// What is wrong with an object of which that part is about to change.
     #[must_use]
-    pub fn validate_status_update(&self, new: &Value, old: &Value) -> Vec<FieldError> {
-        objectmeta::update(new, old)
+    pub fn validate_part_update(&self, part: &str, new: &Value, old: &Value) -> Vec<FieldError> {
+        let mut errors = objectmeta::update(new, old);
+        (self.rules.validate_part)(part, new, old, &mut errors);
+        errors
+    }
+
+    /// What whoever creates this object has to be told.
+    #[must_use]
+    pub fn warning(&self, object: &Value) -> Option<String> {
+        (self.rules.warn)(object)
     }
 
     /// Whether a selector names only fields that this kind can be selected by.

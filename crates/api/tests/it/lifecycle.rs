@@ -72,7 +72,7 @@ fn an_update_keeps_what_clients_cannot_change() {
     assert_eq!(new["status"], json!({"replicas": 1}));
     let mut status = json!({"metadata": {"name": "a", "resourceVersion": "5", "labels": {"a": "b"}},
         "spec": {"replicas": 9}, "status": {"replicas": 2}});
-    deployment.prepare_status_update(&mut status, &new);
+    deployment.prepare_part_update("status", &mut status, &new, jiff::Timestamp::UNIX_EPOCH);
     assert_eq!((&status["spec"], &status["status"]), (&json!({"replicas": 2}), &json!({"replicas": 2})));
     assert_eq!(status["metadata"]["generation"], 4);
     assert!(status["metadata"].get("labels").is_none());
@@ -125,7 +125,7 @@ proptest! {
             resource.default(&mut new);
             resource.prepare_update(&mut new, &object);
             drop(resource.validate_update(&new, &object));
-            resource.prepare_status_update(&mut new, &object);
+            resource.prepare_part_update("status", &mut new, &object, jiff::Timestamp::UNIX_EPOCH);
             prop_assert_eq!(resource.cells(&new, now).len(), resource.columns.len());
         }
     }

@@ -1,6 +1,7 @@
 //! What the crate says as a whole: documents, kinds, and the way of an object through them.
 #![allow(clippy::unwrap_used)]
 
+mod cluster;
 mod documents;
 mod lifecycle;
 mod objects;

@@ -1,6 +1,8 @@
 //! What is looked at and filled in between decoding and validation, because it takes other objects
 //! than the one that is written.
 
+mod certificates;
+mod classes;
 mod node;
 mod pod;
 mod service_account;
@@ -13,10 +15,13 @@ use skiff_api::{
     status::{Cause, Details, Qualified, Status},
 };
 
-use crate::{kind::Kind, state::State, user::User};
+use crate::{kind::Kind, resource::Call, state::State, user::User};
 
 /// Namespaces that the cluster cannot do without.
 const IMMORTAL: [&str; 3] = ["default", "kube-public", "kube-system"];
+
+const CERTIFICATES: &str = "certificates.k8s.io";
+const REQUESTS: &str = "certificatesigningrequests";
 
 /// Admits a new object, or says why not.
 pub(crate) async fn create(state: &Arc<State>, kind: &Kind, user: &User, object: &mut Value) -> Result<(), Status> {
@@ -26,9 +31,23 @@ pub(crate) async fn create(state: &Arc<State>, kind: &Kind, user: &User, object:
     if let Some(node) = user.node_name() {
         node::create(kind, node, object)?;
     }
-    if kind.is("", "pods") {
-        service_account::admit(state, object).await?;
-        pod::admit(object)?;
+    match (kind.resource.group(), kind.resource.plural()) {
+        ("", "pods") => {
+            service_account::admit(state, object).await?;
+            pod::admit(state, object)?;
+        }
+        (CERTIFICATES, REQUESTS) => certificates::create(user, object),
+        ("networking.k8s.io", "ingresses") => classes::ingress(state, object),
+        ("scheduling.k8s.io", "priorityclasses") => classes::one_default(state, object)?,
+        _ => {}
+    }
+    Ok(())
+}
+
+/// Admits an update of a part of `old`.
+pub(crate) fn update_part(call: &Call, part: &str, old: &Value) -> Result<(), Status> {
+    if call.kind.is(CERTIFICATES, REQUESTS) {
+        return certificates::update(&call.state, &call.user, part, old);
     }
     Ok(())
 }

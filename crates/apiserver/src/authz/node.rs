@@ -19,6 +19,7 @@ pub(super) fn allows(node: &str, wanted: &Attributes<'_>, pods: &dyn Pods) -> bo
         ("", "services" | "endpoints" | "namespaces" | "nodes" | "pods", "")
         | ("discovery.k8s.io", "endpointslices", "")
         | ("node.k8s.io", "runtimeclasses", "")
+        | ("storage.k8s.io", "csidrivers", "")
             if reads =>
         {
             true
@@ -37,9 +38,12 @@ pub(super) fn allows(node: &str, wanted: &Attributes<'_>, pods: &dyn Pods) -> bo
             namespace == "kube-node-lease"
                 && (verb == "create" || (matches!(verb, "get" | "update" | "patch" | "delete") && name == node))
         }
-        ("authorization.k8s.io", "subjectaccessreviews", "") | ("authentication.k8s.io", "tokenreviews", "") => {
-            verb == "create"
+        ("storage.k8s.io", "csinodes", "") => {
+            verb == "create" || (matches!(verb, "get" | "update" | "patch" | "delete") && name == node)
         }
+        ("certificates.k8s.io", "certificatesigningrequests", "") => reads || verb == "create",
+        ("authorization.k8s.io", "subjectaccessreviews" | "localsubjectaccessreviews", "")
+        | ("authentication.k8s.io", "tokenreviews", "") => verb == "create",
         _ => false,
     }
 }

@@ -1,6 +1,8 @@
 //! The objects that every cluster has: made at the first start, completed at later ones, and otherwise
 //! left to the user. A start that finds everything in place writes nothing.
 
+mod apis;
+mod classes;
 mod rbac;
 mod services;
 
@@ -36,6 +38,8 @@ pub(crate) async fn run(state: &Arc<State>) -> Result<(), Error> {
     for name in NAMESPACES {
         plan.ensure("", "namespaces", json!({"metadata": {"name": name}}))?;
     }
+    apis::plan(&mut plan)?;
+    classes::plan(&mut plan)?;
     services::plan(&mut plan)?;
     rbac::plan(&mut plan)?;
     let Plan { operations, claims, .. } = plan;

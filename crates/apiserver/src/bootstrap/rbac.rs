@@ -7,20 +7,22 @@ use serde_json::{Value, json};
 use skiff_api::meta;
 
 use super::Plan;
-use crate::{error::Error, state::RBAC};
+use crate::{error::Error, oidc, state::RBAC};
 
 const AUTO_UPDATE: &str = "rbac.authorization.kubernetes.io/autoupdate";
 const READ: &[&str] = &["get", "list", "watch"];
 const WRITE: &[&str] = &["create", "delete", "deletecollection", "patch", "update"];
 const ALL: &[&str] = &["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
 
-/// What namespaces hold, but for secrets and roles: by group.
-const CONTENT: &[(&str, &[&str])] = &[
+/// Resources by their groups.
+type Grouped = &'static [(&'static str, &'static [&'static str])];
+
+/// What namespaces hold and their users make, but for secrets and roles.
+const CONTENT: Grouped = &[
     (
         "",
         &[
             "configmaps",
-            "endpoints",
             "events",
             "persistentvolumeclaims",
             "pods",
@@ -35,7 +37,6 @@ const CONTENT: &[(&str, &[&str])] = &[
         &[
             "daemonsets",
             "deployments",
-            "deployments/rollback",
             "deployments/scale",
             "replicasets",
             "replicasets/scale",
@@ -45,17 +46,17 @@ const CONTENT: &[(&str, &[&str])] = &[
     ),
     ("autoscaling", &["horizontalpodautoscalers"]),
     ("batch", &["cronjobs", "jobs"]),
-    ("discovery.k8s.io", &["endpointslices"]),
     ("networking.k8s.io", &["ingresses", "networkpolicies"]),
     ("policy", &["poddisruptionbudgets"]),
-    ("coordination.k8s.io", &["leases"]),
+    ("resource.k8s.io", &["resourceclaims", "resourceclaimtemplates"]),
 ];
 /// What can be looked at besides.
-const STATUS: &[(&str, &[&str])] = &[
+const STATUS: Grouped = &[
     (
         "",
         &[
             "bindings",
+            "endpoints",
             "limitranges",
             "namespaces",
             "namespaces/status",
@@ -80,8 +81,16 @@ const STATUS: &[(&str, &[&str])] = &[
     ),
     ("autoscaling", &["horizontalpodautoscalers/status"]),
     ("batch", &["cronjobs/status", "jobs/status"]),
+    ("discovery.k8s.io", &["endpointslices"]),
     ("networking.k8s.io", &["ingresses/status"]),
     ("policy", &["poddisruptionbudgets/status"]),
+    ("resource.k8s.io", &["resourceclaims/status"]),
+];
+/// What can be changed and is not made by those who can only look.
+const REACH: Grouped = &[
+    ("", &["pods/attach", "pods/exec", "pods/portforward", "pods/proxy", "secrets", "services/proxy"]),
+    ("apps", &["deployments/rollback"]),
+    ("coordination.k8s.io", &["leases"]),
 ];
 
 /// All roles and their bindings.
@@ -94,6 +103,7 @@ pub(super) fn plan(plan: &mut Plan<'_>) -> Result<(), Error> {
         ("system:basic-user", &["system:authenticated"]),
         ("system:discovery", &["system:authenticated"]),
         ("system:public-info-viewer", &["system:authenticated", "system:unauthenticated"]),
+        ("system:service-account-issuer-discovery", &["system:serviceaccounts"]),
     ] {
         binding(plan, name, groups)?;
     }
@@ -106,6 +116,11 @@ const PUBLIC: &[&str] = &["/healthz", "/livez", "/readyz", "/version", "/version
 const DISCOVERY: &[&str] = &["/api", "/api/*", "/apis", "/apis/*", "/openapi", "/openapi/*"];
 const MONITORING: &[&str] = &["/healthz/*", "/livez/*", "/metrics", "/metrics/slis", "/readyz/*"];
 
+/// What others need to check service-account tokens.
+fn issuer_paths() -> [&'static str; 4] {
+    [oidc::CONFIGURATION, "/.well-known/openid-configuration/", oidc::KEYS, "/openid/v1/jwks/"]
+}
+
 fn roles() -> Vec<(&'static str, Vec<Value>)> {
     vec![
         ("cluster-admin", vec![rule(&["*"], &["*"], &["*"]), paths(&["*"], &["*"])]),
@@ -116,6 +131,7 @@ fn roles() -> Vec<(&'static str, Vec<Value>)> {
         ("system:discovery", vec![paths(&["get"], &[DISCOVERY, PUBLIC].concat())]),
         ("system:public-info-viewer", vec![paths(&["get"], PUBLIC)]),
         ("system:auth-delegator", auth_delegator()),
+        ("system:service-account-issuer-discovery", vec![paths(&["get"], &issuer_paths())]),
         ("system:monitoring", vec![paths(&["get"], &[MONITORING, PUBLIC].concat())]),
         ("system:node", node()),
         ("system:node-proxier", node_proxier()),
@@ -143,6 +159,7 @@ fn node_proxier() -> Vec<Value> {
         rule(&[""], &["nodes"], READ),
         rule(&["", "events.k8s.io"], &["events"], &["create", "patch", "update"]),
         rule(&["discovery.k8s.io"], &["endpointslices"], &["list", "watch"]),
+        rule(&["networking.k8s.io"], &["servicecidrs"], &["list", "watch"]),
     ]
 }
 
@@ -151,12 +168,10 @@ fn view() -> Vec<Value> {
 }
 
 fn edit() -> Vec<Value> {
-    let reach = ["pods/attach", "pods/exec", "pods/portforward", "pods/proxy", "services/proxy"];
     let mut rules = view();
     rules.extend(CONTENT.iter().map(|(group, resources)| rule(&[group], resources, WRITE)));
+    rules.extend(REACH.iter().map(|(group, resources)| rule(&[group], resources, ALL)));
     rules.extend([
-        rule(&[""], &["secrets"], ALL),
-        rule(&[""], &reach, ALL),
         rule(&[""], &["pods/eviction", "serviceaccounts/token"], &["create"]),
         rule(&[""], &["serviceaccounts"], &["impersonate"]),
     ]);
@@ -185,6 +200,19 @@ fn node() -> Vec<Value> {
         rule(&[""], &["serviceaccounts"], &["get"]),
         rule(&[""], &["serviceaccounts/token"], &["create"]),
         rule(&["coordination.k8s.io"], &["leases"], &["create", "delete", "get", "patch", "update"]),
+        rule(&["storage.k8s.io"], &["volumeattachments"], &["get"]),
+        rule(&["storage.k8s.io"], &["csidrivers"], READ),
+        rule(&["storage.k8s.io"], &["csinodes"], &["create", "delete", "get", "patch", "update"]),
+        rule(&["node.k8s.io"], &["runtimeclasses"], READ),
+        rule(&["resource.k8s.io"], &["resourceclaims"], &["get"]),
+        rule(
+            &["resource.k8s.io"],
+            &["resourceslices"],
+            &["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"],
+        ),
+        rule(&["certificates.k8s.io"], &["certificatesigningrequests"], &["create", "get", "list", "watch"]),
+        rule(&["authentication.k8s.io"], &["tokenreviews"], &["create"]),
+        rule(&["authorization.k8s.io"], &["localsubjectaccessreviews", "subjectaccessreviews"], &["create"]),
     ]
 }
 

@@ -51,17 +51,20 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
 }
 
 fn of_token(state: &State, token: &str) -> Result<Arc<User>, Status> {
-    let claims = state.tokens.check(token, Timestamp::now()).and_then(|claims| {
-        still_bound(state, &claims)?;
-        Ok(claims)
-    });
-    match claims {
+    match claims_of(state, token, state.tokens.audiences()) {
         Ok(claims) => Ok(Arc::new(claims.user())),
         Err(error) => {
             tracing::debug!(%error, "a token was refused");
             Err(Status::unauthorized())
         }
     }
+}
+
+/// The claims of a token that is good for one of these audiences, by what is stored now.
+pub(crate) fn claims_of(state: &State, token: &str, audiences: &[String]) -> Result<Claims, TokenError> {
+    let claims = state.tokens.check(token, audiences, Timestamp::now())?;
+    still_bound(state, &claims)?;
+    Ok(claims)
 }
 
 /// Whether the service account and the pod that the token is bound to are still the same ones.

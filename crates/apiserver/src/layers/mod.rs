@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use axum::{Router, middleware::from_fn_with_state};
 
-pub(crate) use self::{authorize::Intent, limit::AT_ONCE};
+pub(crate) use self::{authenticate::claims_of, authorize::Intent, limit::AT_ONCE};
 use crate::{dispatch, state::State, user::User};
 
 /// How a request came to us. Whoever makes the connection says it; nobody else can.

@@ -19,7 +19,10 @@ pub(super) fn of(full_name: &str) -> Option<&'static Fields> {
     let rest = full_name.strip_prefix("io.k8s.")?;
     match rest.strip_prefix("api.") {
         Some(name) => by_short_name(name),
-        None => by_short_name(&format!("~{}", rest.strip_prefix("apimachinery.pkg.")?)),
+        None => {
+            let rest = rest.strip_prefix("apimachinery.pkg.").or_else(|| rest.strip_prefix("kube-aggregator.pkg."))?;
+            by_short_name(&format!("~{rest}"))
+        }
     }
 }
 

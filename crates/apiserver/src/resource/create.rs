@@ -28,7 +28,8 @@ pub(super) async fn create(call: &Call, body: Body) -> Answer {
         return crate::review::answer(call, body).await;
     }
     let options = WriteOptions::parse(call, "CreateOptions")?;
-    let (object, warnings) = options.read(call, body).await?;
+    let (object, mut warnings) = options.read(call, body).await?;
+    warnings.extend(call.kind.resource.warning(&object));
     let mut response = answer(call, insert(call, object, &options).await?)?;
     respond::warn(&mut response, &warnings);
     Ok(response)

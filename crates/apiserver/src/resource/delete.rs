@@ -23,6 +23,21 @@ use crate::{
 };
 
 const TRIES: usize = 64;
+/// Kinds of which a delete answers with the object's last state.
+const RETURNED: &[&str] = &[
+    "csidrivers",
+    "csinodes",
+    "deviceclasses",
+    "pods",
+    "resourceclaims",
+    "resourceclaimtemplates",
+    "resourceslices",
+    "serviceaccounts",
+    "services",
+    "storageclasses",
+    "volumeattachments",
+    "volumeattributesclasses",
+];
 
 /// The options of a delete.
 #[derive(Clone, Debug, Default)]
@@ -121,7 +136,7 @@ fn answer(call: &Call, outcome: Outcome, options: &DeleteOptions) -> Answer {
             let foreground = options.wish.propagation == Some(Propagation::Foreground);
             form::object(call, if foreground { StatusCode::ACCEPTED } else { StatusCode::OK }, bytes)
         }
-        Outcome::Gone(bytes) if matches!(call.kind.resource.plural(), "pods" | "services" | "serviceaccounts") => {
+        Outcome::Gone(bytes) if RETURNED.contains(&call.kind.resource.plural()) => {
             form::object(call, StatusCode::OK, bytes)
         }
         Outcome::Gone(bytes) => {

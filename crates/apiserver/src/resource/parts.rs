@@ -25,9 +25,11 @@ pub(super) async fn handle(call: &Call, part: &str, body: Body) -> Answer {
         return Err(Status::method_not_allowed_here());
     }
     match (known.name, call.verb()) {
-        ("status", "get") => form::one(call, call.find(&call.state.store.snapshot())?.value.clone()),
+        ("status" | "approval", "get") => form::one(call, call.find(&call.state.store.snapshot())?.value.clone()),
         ("status", "update") => update::replace_part(call, Part::Status, body).await,
         ("status", "patch") => patch::patch_part(call, Part::Status, body).await,
+        ("approval", "update") => update::replace_part(call, Part::Approval, body).await,
+        ("approval", "patch") => patch::patch_part(call, Part::Approval, body).await,
         ("finalize", "update") => update::replace_part(call, Part::Finalize, body).await,
         ("scale", "get") => scale::get(call),
         ("scale", "update") => scale::replace(call, body).await,

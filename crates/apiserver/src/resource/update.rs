@@ -19,8 +19,9 @@ use super::{
     write::{self, WriteOptions},
 };
 use crate::{
-    allocate,
+    admission, allocate,
     http::respond::{self, Answer},
+    state::now,
 };
 
 /// So often a change is tried against others that are faster.
@@ -35,6 +36,8 @@ const CREATED_BY_UPDATE: &[&str] =
 pub(super) enum Part {
     Whole,
     Status,
+    /// What those decide who approve.
+    Approval,
     /// A namespace's own finalizers.
     Finalize,
     /// What the server itself changes, such as the node that a pod is bound to.
@@ -191,9 +194,11 @@ fn prepare(call: &Call, part: Part, new: &mut Value, old: &Value) -> Result<(), 
             }
             resource.validate_update(new, old)
         }
-        Part::Status => {
-            resource.prepare_status_update(new, old);
-            resource.validate_status_update(new, old)
+        Part::Status | Part::Approval => {
+            let name = if part == Part::Status { "status" } else { "approval" };
+            admission::update_part(call, name, old)?;
+            resource.prepare_part_update(name, new, old, now());
+            resource.validate_part_update(name, new, old)
         }
         Part::Finalize => {
             let finalizers = new["spec"]["finalizers"].clone();

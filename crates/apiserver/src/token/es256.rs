@@ -9,6 +9,7 @@ use ring::{
 };
 use rustls::pki_types::{PrivatePkcs8KeyDer, pem::PemObject as _};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::TokenError;
@@ -31,6 +32,8 @@ pub(crate) struct Key {
     random: SystemRandom,
     /// The header, encoded; it is the same for every token.
     header: String,
+    /// What tells the key from others.
+    id: String,
 }
 
 impl Key {
@@ -40,7 +43,24 @@ impl Key {
         let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, der.secret_pkcs8_der(), &random)
             .map_err(|_| BadKey)?;
         let kid = BASE64_URL_SAFE_NO_PAD.encode(Sha256::digest(pair.public_key().as_ref()));
-        Ok(Self { pair, random, header: encode(&Header { alg: "ES256".to_owned(), kid }) })
+        let header = encode(&Header { alg: "ES256".to_owned(), kid: kid.clone() });
+        Ok(Self { pair, random, header, id: kid })
+    }
+
+    /// The public half as a JSON web key.
+    pub(super) fn public(&self) -> Value {
+        // An uncompressed point: a byte that says so, then 32 bytes each.
+        let point = self.pair.public_key().as_ref();
+        let coordinate = |range: std::ops::Range<usize>| BASE64_URL_SAFE_NO_PAD.encode(point.get(range).unwrap_or(&[]));
+        json!({
+            "use": "sig",
+            "kty": "EC",
+            "kid": self.id,
+            "crv": "P-256",
+            "alg": "ES256",
+            "x": coordinate(1..33),
+            "y": coordinate(33..65),
+        })
     }
 
     pub(super) fn sign<T: Serialize>(&self, claims: &T) -> String {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use thiserror::Error;
 
 pub(crate) use self::es256::Key;
@@ -77,6 +78,11 @@ pub(crate) struct Claims {
 }
 
 impl Claims {
+    /// Whom the token is for.
+    pub(crate) fn audiences(&self) -> &[String] {
+        &self.aud
+    }
+
     /// The user that the token speaks for.
     pub(crate) fn user(&self) -> User {
         let subject = &self.subject;
@@ -109,6 +115,16 @@ impl Issuer {
         Self { key, audiences: vec![name.clone()], name }
     }
 
+    /// The public key that its tokens are checked with, as JSON.
+    pub(crate) fn public_key(&self) -> Value {
+        self.key.public()
+    }
+
+    /// Its name.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// The audiences that this API answers to.
     pub(crate) fn audiences(&self) -> &[String] {
         &self.audiences
@@ -130,14 +146,14 @@ impl Issuer {
         self.key.sign(&claims)
     }
 
-    /// The claims of a token that is ours, for us, and valid now. Whether what it is bound to
+    /// The claims of a token that is ours, for one of these audiences, and valid now. Whether what it is bound to
     /// still exists is for the caller to see.
-    pub(crate) fn check(&self, token: &str, now: Timestamp) -> Result<Claims, TokenError> {
+    pub(crate) fn check(&self, token: &str, audiences: &[String], now: Timestamp) -> Result<Claims, TokenError> {
         let claims: Claims = self.key.verify(token)?;
         if claims.iss != self.name {
             return Err(TokenError::Issuer(claims.iss));
         }
-        if !claims.aud.iter().any(|audience| self.audiences.contains(audience)) {
+        if !claims.aud.iter().any(|audience| audiences.contains(audience)) {
             return Err(TokenError::Audience(claims.aud));
         }
         let second = now.as_second();
@@ -177,13 +193,13 @@ mod tests {
         let issuer = issuer();
         let now = Timestamp::from_second(1_800_000_000).unwrap();
         let token = issuer.issue(subject(), issuer.audiences().to_vec(), now, Duration::from_secs(600));
-        let claims = issuer.check(&token, now).unwrap();
+        let claims = issuer.check(&token, issuer.audiences(), now).unwrap();
         assert_eq!(claims.user().name, "system:serviceaccount:default:builder");
         assert_eq!(claims.user().extra["authentication.kubernetes.io/pod-name"], ["p"]);
         let late = Timestamp::from_second(1_800_000_600).unwrap();
-        assert_eq!(issuer.check(&token, late), Err(TokenError::Expired));
+        assert_eq!(issuer.check(&token, issuer.audiences(), late), Err(TokenError::Expired));
         let other = issuer.issue(subject(), vec!["vault".to_owned()], now, Duration::from_secs(600));
-        assert_eq!(issuer.check(&other, now), Err(TokenError::Audience(vec!["vault".to_owned()])));
+        assert_eq!(issuer.check(&other, issuer.audiences(), now), Err(TokenError::Audience(vec!["vault".to_owned()])));
     }
 
     #[test]
@@ -191,12 +207,12 @@ mod tests {
         let (ours, theirs) = (issuer(), issuer());
         let now = Timestamp::now();
         let token = theirs.issue(subject(), theirs.audiences().to_vec(), now, Duration::from_secs(600));
-        assert_eq!(ours.check(&token, now), Err(TokenError::Signature));
+        assert_eq!(ours.check(&token, ours.audiences(), now), Err(TokenError::Signature));
         let mut parts: Vec<&str> = token.split('.').collect();
         parts[1] = "e30";
-        assert_eq!(theirs.check(&parts.join("."), now), Err(TokenError::Signature));
+        assert_eq!(theirs.check(&parts.join("."), theirs.audiences(), now), Err(TokenError::Signature));
         for text in ["", "a.b", "a.b.c.d", "ä.ö.ü"] {
-            assert!(ours.check(text, now).is_err(), "{text}");
+            assert!(ours.check(text, ours.audiences(), now).is_err(), "{text}");
         }
     }
 }

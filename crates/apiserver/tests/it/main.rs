@@ -3,6 +3,7 @@
 
 mod access;
 mod bodies;
+mod kinds;
 mod objects;
 mod pages;
 mod pods;

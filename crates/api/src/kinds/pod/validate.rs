@@ -114,7 +114,7 @@ fn placement(spec: &Value, at: &Path<'_>, errors: &mut Vec<FieldError>) {
     }
 }
 
-fn tolerate(toleration: &Value, at: &Path<'_>, errors: &mut Vec<FieldError>) {
+pub(in crate::kinds) fn tolerate(toleration: &Value, at: &Path<'_>, errors: &mut Vec<FieldError>) {
     let (key, value) = (toleration.text("key"), toleration.text("value"));
     let (operator, effect) = (toleration.text("operator"), toleration.text("effect"));
     if !key.is_empty() {

@@ -1,0 +1,105 @@
+//! Ingress and IngressClass: which HTTP requests go to which Service, and who sees to it.
+
+mod validate;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::common::{part, spec_changed, usual};
+use crate::meta;
+use crate::print;
+use crate::resource::{Column, Resource, Rules, Scope};
+use crate::value::{Read as _, existing, fill};
+
+const GROUP: &str = "networking.k8s.io";
+const TYPE: &str = "io.k8s.api.networking.v1.Ingress";
+
+pub(super) static INGRESSES: Resource = Resource {
+    short_names: &["ing"],
+    subresources: &[part("status", GROUP, "Ingress", TYPE)],
+    ..usual(
+        [GROUP, "Ingress", "ingresses", "ingress"],
+        Scope::Namespaced,
+        TYPE,
+        &[
+            Column::NAME,
+            Column::new("Class", "Who serves it."),
+            Column::new("Hosts", "The hosts that its rules are about."),
+            Column::new("Address", "Where it can be reached."),
+            Column::new("Ports", "The ports it can be reached at."),
+            Column::AGE,
+        ],
+        Rules {
+            validate: validate::ingress,
+            initial_status: Some(|_| json!({"loadBalancer": {}})),
+            validate_part: |_, new, _, errors| validate::status(new, errors),
+            generation: Some(spec_changed),
+            cells: ingress_cells,
+            ..Rules::PLAIN
+        },
+    )
+};
+
+pub(super) static INGRESS_CLASSES: Resource = usual(
+    [GROUP, "IngressClass", "ingressclasses", "ingressclass"],
+    Scope::Cluster,
+    "io.k8s.api.networking.v1.IngressClass",
+    &[
+        Column::NAME,
+        Column::new("Controller", "Who serves Ingresses of this class."),
+        Column::new("Parameters", "The object that tells it how."),
+        Column::AGE,
+    ],
+    Rules {
+        default: |class| {
+            if let Some(parameters) = existing(class, "spec").and_then(|spec| existing(spec, "parameters")) {
+                fill(parameters, "scope", "Cluster");
+            }
+        },
+        validate: validate::class,
+        validate_update: validate::class_update,
+        generation: Some(spec_changed),
+        cells: class_cells,
+        ..Rules::PLAIN
+    },
+);
+
+fn ingress_cells(ingress: &Value, now: Timestamp) -> Vec<Value> {
+    let spec = &ingress["spec"];
+    let class = match spec.text("ingressClassName") {
+        "" => meta::annotation(ingress, "kubernetes.io/ingress.class").unwrap_or_default(),
+        class => class,
+    };
+    let mut hosts: Vec<String> =
+        spec.items("rules").iter().map(|rule| rule.text("host").to_owned()).filter(|host| !host.is_empty()).collect();
+    if spec.items("rules").iter().all(|rule| !rule["http"].is_object()) {
+        hosts.clear();
+    }
+    let addresses: Vec<&str> = ingress["status"]["loadBalancer"]
+        .items("ingress")
+        .iter()
+        .map(|point| if point.has("ip") { point.text("ip") } else { point.text("hostname") })
+        .filter(|address| !address.is_empty())
+        .collect();
+    vec![
+        meta::name(ingress).into(),
+        print::or_none(class),
+        print::some_of(&hosts, "*").into(),
+        addresses.join(",").into(),
+        if spec.has("tls") { "80, 443".into() } else { "80".into() },
+        print::age(ingress, now),
+    ]
+}
+
+fn class_cells(class: &Value, now: Timestamp) -> Vec<Value> {
+    let parameters = &class["spec"]["parameters"];
+    let shown = if parameters.is_object() {
+        let group = parameters.text("apiGroup");
+        let kind = parameters.text("kind");
+        let of = if group.is_empty() { kind.to_owned() } else { format!("{kind}.{group}") };
+        format!("{of}/{}", parameters.text("name"))
+    } else {
+        print::NONE.to_owned()
+    };
+    vec![meta::name(class).into(), class["spec"].text("controller").into(), shown.into(), print::age(class, now)]
+}

@@ -1,0 +1,147 @@
+//! Admission policies and their bindings: conditions in CEL on what is written, and changes to it.
+
+mod validate;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::common::{part, spec_changed, usual};
+use super::webhook::{CATEGORIES, GROUP};
+use crate::meta;
+use crate::print;
+use crate::resource::{Column, Resource, Rules, Scope};
+use crate::value::{Read as _, existing, fill, items_mut, object};
+
+const VALIDATING_TYPE: &str = "io.k8s.api.admissionregistration.v1.ValidatingAdmissionPolicy";
+const UNSET: &str = "<unset>";
+const PARAM_KIND: Column = Column::new("ParamKind", "The kind of its parameters.");
+const BINDING_COLUMNS: &[Column] = &[
+    Column::NAME,
+    Column::new("PolicyName", "The policy."),
+    Column::new("ParamRef", "The parameters that it gets."),
+    Column::AGE,
+];
+const NO_EFFECT: &str = "this server does not evaluate admission policies: the object is stored and has no effect";
+
+const PLAIN: Rules = Rules { generation: Some(spec_changed), warn: |_| Some(NO_EFFECT.to_owned()), ..Rules::PLAIN };
+
+pub(super) static VALIDATING: Resource = Resource {
+    categories: CATEGORIES,
+    subresources: &[part("status", GROUP, "ValidatingAdmissionPolicy", VALIDATING_TYPE)],
+    ..usual(
+        [GROUP, "ValidatingAdmissionPolicy", "validatingadmissionpolicies", "validatingadmissionpolicy"],
+        Scope::Cluster,
+        VALIDATING_TYPE,
+        &[Column::NAME, Column::new("Validations", "How many conditions it has.").integer(), PARAM_KIND, Column::AGE],
+        Rules {
+            default: default_policy,
+            validate: validate::validating,
+            initial_status: Some(|_| json!({})),
+            cells: |policy, now| policy_cells(policy, "validations", now),
+            ..PLAIN
+        },
+    )
+};
+
+pub(super) static MUTATING: Resource = Resource {
+    categories: CATEGORIES,
+    ..usual(
+        [GROUP, "MutatingAdmissionPolicy", "mutatingadmissionpolicies", "mutatingadmissionpolicy"],
+        Scope::Cluster,
+        "io.k8s.api.admissionregistration.v1.MutatingAdmissionPolicy",
+        &[Column::NAME, Column::new("Mutations", "How many changes it makes.").integer(), PARAM_KIND, Column::AGE],
+        Rules {
+            default: |policy| {
+                default_policy(policy);
+                if let Some(spec) = object(policy, "spec") {
+                    fill(spec, "reinvocationPolicy", "Never");
+                }
+            },
+            validate: validate::mutating,
+            cells: |policy, now| policy_cells(policy, "mutations", now),
+            ..PLAIN
+        },
+    )
+};
+
+pub(super) static VALIDATING_BINDINGS: Resource = Resource {
+    categories: CATEGORIES,
+    ..usual(
+        [
+            GROUP,
+            "ValidatingAdmissionPolicyBinding",
+            "validatingadmissionpolicybindings",
+            "validatingadmissionpolicybinding",
+        ],
+        Scope::Cluster,
+        "io.k8s.api.admissionregistration.v1.ValidatingAdmissionPolicyBinding",
+        BINDING_COLUMNS,
+        Rules {
+            default: default_binding,
+            validate: |binding, errors| validate::binding(binding, true, errors),
+            cells: binding_cells,
+            ..PLAIN
+        },
+    )
+};
+
+pub(super) static MUTATING_BINDINGS: Resource = Resource {
+    categories: CATEGORIES,
+    ..usual(
+        [GROUP, "MutatingAdmissionPolicyBinding", "mutatingadmissionpolicybindings", "mutatingadmissionpolicybinding"],
+        Scope::Cluster,
+        "io.k8s.api.admissionregistration.v1.MutatingAdmissionPolicyBinding",
+        BINDING_COLUMNS,
+        Rules {
+            default: default_binding,
+            validate: |binding, errors| validate::binding(binding, false, errors),
+            cells: binding_cells,
+            ..PLAIN
+        },
+    )
+};
+
+fn default_policy(policy: &mut Value) {
+    let Some(spec) = object(policy, "spec") else { return };
+    fill(spec, "failurePolicy", "Fail");
+    if let Some(constraints) = existing(spec, "matchConstraints") {
+        default_match(constraints);
+    }
+}
+
+fn default_binding(binding: &mut Value) {
+    let Some(spec) = object(binding, "spec") else { return };
+    if let Some(resources) = existing(spec, "matchResources") {
+        default_match(resources);
+    }
+}
+
+fn default_match(resources: &mut Value) {
+    fill(resources, "matchPolicy", "Equivalent");
+    fill(resources, "namespaceSelector", json!({}));
+    fill(resources, "objectSelector", json!({}));
+    for list in ["resourceRules", "excludeResourceRules"] {
+        items_mut(resources, list).for_each(|rule| fill(rule, "scope", "*"));
+    }
+}
+
+fn policy_cells(policy: &Value, counted: &str, now: Timestamp) -> Vec<Value> {
+    let spec = &policy["spec"];
+    let kind = &spec["paramKind"];
+    let kind =
+        if kind.is_object() { format!("{}/{}", kind.text("apiVersion"), kind.text("kind")) } else { UNSET.to_owned() };
+    vec![meta::name(policy).into(), spec.items(counted).len().into(), kind.into(), print::age(policy, now)]
+}
+
+fn binding_cells(binding: &Value, now: Timestamp) -> Vec<Value> {
+    let spec = &binding["spec"];
+    let parameters = &spec["paramRef"];
+    let shown = match (parameters.text("namespace"), parameters.text("name")) {
+        _ if !parameters.is_object() => UNSET.to_owned(),
+        ("", name) if !name.is_empty() => name.to_owned(),
+        ("", _) => "*".to_owned(),
+        (namespace, "") => format!("{namespace}/*"),
+        (namespace, name) => format!("{namespace}/{name}"),
+    };
+    vec![meta::name(binding).into(), spec.text("policyName").into(), shown.into(), print::age(binding, now)]
+}

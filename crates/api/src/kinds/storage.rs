@@ -1,0 +1,145 @@
+//! The kinds of `storage.k8s.io`: which sorts of volumes there are, who provides them, and where they
+//! are attached.
+
+mod print;
+mod validate;
+
+use serde_json::{Value, json};
+
+use super::common::{part, usual};
+use crate::resource::{Column, Resource, Rules, Scope};
+use crate::validate::names;
+use crate::value::{Read as _, fill, object};
+
+const GROUP: &str = "storage.k8s.io";
+const ATTACHMENT: &str = "io.k8s.api.storage.v1.VolumeAttachment";
+
+pub(super) static STORAGE_CLASSES: Resource = Resource {
+    short_names: &["sc"],
+    ..usual(
+        [GROUP, "StorageClass", "storageclasses", "storageclass"],
+        Scope::Cluster,
+        "io.k8s.api.storage.v1.StorageClass",
+        &[
+            Column::NAME,
+            Column::new("Provisioner", "Who makes its volumes."),
+            Column::new("ReclaimPolicy", "What becomes of a volume that is released."),
+            Column::new("VolumeBindingMode", "When volumes are made and bound."),
+            Column::new("AllowVolumeExpansion", "Whether volumes can grow."),
+            Column::AGE,
+        ],
+        Rules {
+            default: |class| {
+                fill(class, "reclaimPolicy", "Delete");
+                fill(class, "volumeBindingMode", "Immediate");
+            },
+            validate: validate::class,
+            validate_update: validate::class_update,
+            cells: print::class,
+            ..Rules::PLAIN
+        },
+    )
+};
+
+pub(super) static VOLUME_ATTRIBUTES_CLASSES: Resource = Resource {
+    short_names: &["vac"],
+    ..usual(
+        [GROUP, "VolumeAttributesClass", "volumeattributesclasses", "volumeattributesclass"],
+        Scope::Cluster,
+        "io.k8s.api.storage.v1.VolumeAttributesClass",
+        &[Column::NAME, Column::new("DriverName", "Who gives volumes these attributes."), Column::AGE],
+        Rules {
+            validate: validate::attributes,
+            validate_update: validate::attributes_update,
+            cells: print::attributes,
+            ..Rules::PLAIN
+        },
+    )
+};
+
+pub(super) static CSI_DRIVERS: Resource = usual(
+    [GROUP, "CSIDriver", "csidrivers", "csidriver"],
+    Scope::Cluster,
+    "io.k8s.api.storage.v1.CSIDriver",
+    &[
+        Column::NAME,
+        Column::new("AttachRequired", "Whether its volumes have to be attached to nodes.").boolean(),
+        Column::new("PodInfoOnMount", "Whether it is told about the pod.").boolean(),
+        Column::new("StorageCapacity", "Whether it says how much room there is.").boolean(),
+        Column::new("TokenRequests", "The audiences of the tokens it is given."),
+        Column::new("RequiresRepublish", "Whether volumes are published again and again.").boolean(),
+        Column::new("Modes", "How its volumes may be used."),
+        Column::AGE,
+    ],
+    Rules {
+        default: default_driver,
+        warn: |_| Some("this server's nodes run no CSI drivers: the object is stored and has no effect".to_owned()),
+        validate: validate::driver,
+        validate_update: validate::driver_update,
+        cells: print::driver,
+        ..Rules::PLAIN
+    },
+);
+
+pub(super) static CSI_NODES: Resource = usual(
+    [GROUP, "CSINode", "csinodes", "csinode"],
+    Scope::Cluster,
+    "io.k8s.api.storage.v1.CSINode",
+    &[Column::NAME, Column::new("Drivers", "How many drivers there are on the node.").integer(), Column::AGE],
+    Rules { validate: validate::node, validate_update: validate::node_update, cells: print::node, ..Rules::PLAIN },
+);
+
+pub(super) static CSI_STORAGE_CAPACITIES: Resource = usual(
+    [GROUP, "CSIStorageCapacity", "csistoragecapacities", "csistoragecapacity"],
+    Scope::Namespaced,
+    "io.k8s.api.storage.v1.CSIStorageCapacity",
+    &[
+        Column::NAME,
+        Column::new("StorageClassName", "The class whose volumes could be made."),
+        Column::new("Capacity", "How much room there is."),
+    ],
+    Rules {
+        validate: validate::capacity,
+        validate_update: validate::capacity_update,
+        cells: print::capacity,
+        ..Rules::PLAIN
+    },
+);
+
+pub(super) static VOLUME_ATTACHMENTS: Resource = Resource {
+    subresources: &[part("status", GROUP, "VolumeAttachment", ATTACHMENT)],
+    ..usual(
+        [GROUP, "VolumeAttachment", "volumeattachments", "volumeattachment"],
+        Scope::Cluster,
+        ATTACHMENT,
+        &[
+            Column::NAME,
+            Column::new("Attacher", "Who attaches it.").format("name"),
+            Column::new("PV", "The volume.").format("name"),
+            Column::new("Node", "The node it belongs on.").format("name"),
+            Column::new("Attached", "Whether it is attached.").boolean(),
+            Column::AGE,
+        ],
+        Rules {
+            name: names::subdomain_name,
+            validate: validate::attachment,
+            validate_update: validate::attachment_update,
+            initial_status: Some(|_| json!({"attached": false})),
+            cells: print::attachment,
+            ..Rules::PLAIN
+        },
+    )
+};
+
+fn default_driver(driver: &mut Value) {
+    let Some(spec) = object(driver, "spec") else { return };
+    fill(spec, "attachRequired", true);
+    fill(spec, "podInfoOnMount", false);
+    fill(spec, "storageCapacity", false);
+    fill(spec, "fsGroupPolicy", "ReadWriteOnceWithFSType");
+    fill(spec, "requiresRepublish", false);
+    fill(spec, "seLinuxMount", false);
+    if !spec.has("volumeLifecycleModes") {
+        spec["volumeLifecycleModes"] = json!(["Persistent"]);
+    }
+}

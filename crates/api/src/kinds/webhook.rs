@@ -1,0 +1,80 @@
+//! Webhook configurations: whom to ask before objects are written.
+
+mod validate;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::common::usual;
+use crate::meta;
+use crate::print;
+use crate::resource::{Column, Resource, Rules, Scope};
+use crate::value::{Read as _, existing, fill, items_mut};
+
+pub(super) const GROUP: &str = "admissionregistration.k8s.io";
+pub(super) const CATEGORIES: &[&str] = &["api-extensions"];
+const COLUMNS: &[Column] = &[Column::NAME, Column::new("Webhooks", "How many are asked.").integer(), Column::AGE];
+
+pub(super) static VALIDATING: Resource = Resource {
+    categories: CATEGORIES,
+    ..usual(
+        [GROUP, "ValidatingWebhookConfiguration", "validatingwebhookconfigurations", "validatingwebhookconfiguration"],
+        Scope::Cluster,
+        "io.k8s.api.admissionregistration.v1.ValidatingWebhookConfiguration",
+        COLUMNS,
+        Rules {
+            default: |configuration| items_mut(configuration, "webhooks").for_each(default_webhook),
+            validate: |configuration, errors| validate::configuration(configuration, false, errors),
+            ..RULES
+        },
+    )
+};
+
+pub(super) static MUTATING: Resource = Resource {
+    categories: CATEGORIES,
+    ..usual(
+        [GROUP, "MutatingWebhookConfiguration", "mutatingwebhookconfigurations", "mutatingwebhookconfiguration"],
+        Scope::Cluster,
+        "io.k8s.api.admissionregistration.v1.MutatingWebhookConfiguration",
+        COLUMNS,
+        Rules {
+            default: |configuration| {
+                for webhook in items_mut(configuration, "webhooks") {
+                    default_webhook(webhook);
+                    fill(webhook, "reinvocationPolicy", "Never");
+                }
+            },
+            validate: |configuration, errors| validate::configuration(configuration, true, errors),
+            ..RULES
+        },
+    )
+};
+
+const RULES: Rules = Rules {
+    generation: Some(|new, old| new["webhooks"] != old["webhooks"]),
+    cells: |configuration: &Value, now: Timestamp| {
+        let count = configuration.items("webhooks").len();
+        vec![meta::name(configuration).into(), count.into(), print::age(configuration, now)]
+    },
+    warn: |configuration| {
+        configuration.has("webhooks").then(|| {
+            "webhooks: this server does not call admission webhooks: the configuration is stored and has no effect"
+                .to_owned()
+        })
+    },
+    ..Rules::PLAIN
+};
+
+fn default_webhook(webhook: &mut Value) {
+    fill(webhook, "failurePolicy", "Fail");
+    fill(webhook, "matchPolicy", "Equivalent");
+    fill(webhook, "namespaceSelector", json!({}));
+    fill(webhook, "objectSelector", json!({}));
+    fill(webhook, "timeoutSeconds", 10);
+    items_mut(webhook, "rules").for_each(|rule| fill(rule, "scope", "*"));
+    if let Some(service) = existing(webhook, "clientConfig").and_then(|client| existing(client, "service")) {
+        fill(service, "port", 443);
+    }
+}
+
+pub(super) use validate::{conditions, rule};
