@@ -71,6 +71,8 @@ pub enum FieldErrorKind {
     Duplicate,
     /// A malformed or out-of-range value.
     Invalid,
+    /// The same of a value that is too large to be shown.
+    InvalidUnshown,
     /// A value that is none of the known ones.
     NotSupported,
     /// A value that is not allowed here.
@@ -91,7 +93,7 @@ impl FieldErrorKind {
             Self::NotFound => "FieldValueNotFound",
             Self::Required => "FieldValueRequired",
             Self::Duplicate => "FieldValueDuplicate",
-            Self::Invalid => "FieldValueInvalid",
+            Self::Invalid | Self::InvalidUnshown => "FieldValueInvalid",
             Self::NotSupported => "FieldValueNotSupported",
             Self::Forbidden => "FieldValueForbidden",
             Self::TooLong => "FieldValueTooLong",
@@ -105,7 +107,7 @@ impl FieldErrorKind {
             Self::NotFound => "Not found",
             Self::Required => "Required value",
             Self::Duplicate => "Duplicate value",
-            Self::Invalid => "Invalid value",
+            Self::Invalid | Self::InvalidUnshown => "Invalid value",
             Self::NotSupported => "Unsupported value",
             Self::Forbidden => "Forbidden",
             Self::TooLong => "Too long",
@@ -147,6 +149,12 @@ impl FieldError {
     #[must_use]
     pub fn invalid(path: &Path<'_>, value: impl Into<Value>, detail: impl Into<String>) -> Self {
         Self::new(FieldErrorKind::Invalid, path, value.into(), detail)
+    }
+
+    /// A value that does not fit and is too large to be shown.
+    #[must_use]
+    pub fn invalid_unshown(path: &Path<'_>, detail: impl Into<String>) -> Self {
+        Self::new(FieldErrorKind::InvalidUnshown, path, Value::Null, detail)
     }
 
     /// A value that is none of `supported`.

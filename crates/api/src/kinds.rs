@@ -4,6 +4,7 @@ mod api_service;
 mod certificates;
 mod common;
 mod config;
+mod definition;
 mod device;
 mod endpoints;
 mod event;
@@ -52,6 +53,7 @@ pub(crate) const ALL: &[&Resource] = &[
     &policy::VALIDATING,
     &policy::VALIDATING_BINDINGS,
     &webhook::VALIDATING,
+    &definition::CUSTOM_RESOURCE_DEFINITIONS,
     &api_service::API_SERVICES,
     &workload::DEPLOYMENTS,
     &workload::REPLICA_SETS,

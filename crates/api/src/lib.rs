@@ -10,6 +10,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod catalogue;
+mod cel;
 pub mod custom;
 pub mod discovery;
 pub mod endpoints;

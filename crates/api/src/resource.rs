@@ -19,6 +19,7 @@ use crate::validate::names::{self, NameCheck};
 
 pub use any::{AnyResource, Part};
 pub use decode::FieldValidation;
+pub(crate) use strategy::{carry, carry_metadata};
 
 /// Where the objects of a kind live.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

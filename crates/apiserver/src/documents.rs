@@ -1,9 +1,9 @@
-//! The documents that never change while the server runs: versions, discovery and OpenAPI. Each is
-//! made when it is first asked for, and kept as bytes with its hash.
+//! The documents: versions, discovery and OpenAPI. Each is made when it is first asked for, and kept
+//! as bytes with its hash until other kinds are served.
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use axum::body::Body;
@@ -36,10 +36,17 @@ struct Document {
     media_type: &'static str,
 }
 
+#[derive(Default)]
+struct Made {
+    /// The kinds that they are about.
+    generation: u64,
+    documents: HashMap<(String, bool), Arc<Document>>,
+}
+
 /// The documents that were asked for so far.
 #[derive(Default)]
 pub(crate) struct Documents {
-    made: Mutex<HashMap<(String, bool), Arc<Document>>>,
+    made: Mutex<Made>,
 }
 
 impl Documents {
@@ -60,19 +67,32 @@ impl Documents {
         Some(Ok(document.response(query, headers)))
     }
 
+    fn lock(&self) -> MutexGuard<'_, Made> {
+        self.made.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn find(&self, path: &str, aggregated: bool, state: &State) -> Option<Arc<Document>> {
         let key = (path.to_owned(), aggregated);
-        let made = |documents: &Self| documents.made.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
-        if let Some(document) = made(self) {
-            return Some(document);
+        let served = state.kinds.now();
+        let kinds = &served.catalogue;
+        {
+            let mut made = self.lock();
+            if made.generation < served.generation {
+                *made = Made { generation: served.generation, ..Made::default() };
+            }
+            if let Some(document) = made.documents.get(&key) {
+                return Some(Arc::clone(document));
+            }
         }
-        let kinds = &state.kinds.now().catalogue;
         let value = if aggregated { aggregated_value(kinds, path) } else { value(kinds, path, &state.config)? };
         let bytes = Bytes::from(value.to_string());
         let hash: String = Sha256::digest(&bytes).iter().take(16).map(|byte| format!("{byte:02X}")).collect();
         let media_type = if aggregated { discovery::AGGREGATED_CONTENT_TYPE } else { "application/json" };
         let document = Arc::new(Document { bytes, etag: format!("\"{hash}\""), media_type });
-        self.made.lock().unwrap_or_else(PoisonError::into_inner).insert(key, Arc::clone(&document));
+        let mut made = self.lock();
+        if made.generation == served.generation {
+            made.documents.insert(key, Arc::clone(&document));
+        }
         Some(document)
     }
 }

@@ -12,6 +12,7 @@ use bytes::Bytes;
 use serde_json::{Map, Value};
 use skiff_api::resource::AnyResource;
 use skiff_store::Entry;
+use tokio_util::sync::CancellationToken;
 
 /// A kind, ready to be served.
 pub(crate) struct Kind {
@@ -22,6 +23,8 @@ pub(crate) struct Kind {
     prefix: String,
     /// What all stored objects begin with, up to the hole for the revision.
     head: String,
+    /// Cancelled when a custom kind is no longer what its definition says: watches end.
+    pub(crate) retired: CancellationToken,
 }
 
 /// A kind that is held on to: for ever, or until nobody needs it any more.
@@ -47,11 +50,15 @@ impl Kind {
         let api_version = resource.api_version();
         let (prefix, head) = {
             let stored = resource.stored_as();
-            let (kind, version) = (stored.kind(), stored.api_version());
+            let version = match stored.custom() {
+                Some(of) => format!("{}/{}", of.group, of.storage_version),
+                None => stored.api_version(),
+            };
+            let kind = stored.kind();
             let head = format!(r#"{{"kind":"{kind}","apiVersion":"{version}","metadata":{{"resourceVersion":""#);
             (format!("{}/{}/", stored.group(), stored.plural()), head)
         };
-        Self { resource, prefix, head, api_version }
+        Self { resource, prefix, head, api_version, retired: CancellationToken::new() }
     }
 
     /// Whether it is the resource of this group and plural.
@@ -125,7 +132,13 @@ impl Kind {
 
     /// Where the revision stands in stored bytes.
     fn revision(&self, stored: &[u8]) -> std::ops::Range<usize> {
-        let from = self.head.len();
+        const FIELD: &[u8] = b"\"resourceVersion\":\"";
+        let mut from = self.head.len();
+        if !stored.starts_with(self.head.as_bytes()) {
+            // A custom object that was stored in another version.
+            let found = stored.windows(FIELD.len()).position(|window| window == FIELD);
+            from = found.map_or(stored.len(), |at| at + FIELD.len());
+        }
         let rest = stored.get(from..).unwrap_or_default();
         from..from + rest.iter().position(|byte| *byte == b'"').unwrap_or_default()
     }

@@ -12,6 +12,8 @@ use crate::kind::{self, Kind, KindRef};
 #[derive(Default)]
 pub(crate) struct Served {
     pub(crate) catalogue: Catalogue,
+    /// Different for every set of kinds.
+    pub(crate) generation: u64,
     custom: Vec<Arc<Kind>>,
 }
 
@@ -25,6 +27,13 @@ impl Kinds {
     /// The kinds of this moment.
     pub(crate) fn now(&self) -> Arc<Served> {
         self.current.load_full()
+    }
+
+    /// Serves these custom kinds from now on. Changes are made one after the other.
+    pub(crate) fn serve(&self, custom: Vec<Arc<Kind>>) {
+        let generation = self.current.load().generation + 1;
+        let described = custom.iter().filter_map(|kind| kind.resource.custom().cloned()).collect();
+        self.current.store(Arc::new(Served { catalogue: Catalogue::new(described), generation, custom }));
     }
 
     /// The kind with this group, version and plural.

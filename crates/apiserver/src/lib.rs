@@ -23,6 +23,7 @@ mod allocate;
 mod authz;
 mod bootstrap;
 mod config;
+mod custom;
 mod dispatch;
 mod documents;
 mod error;
@@ -78,6 +79,7 @@ impl ApiServer {
     pub async fn new(store: Store, config: Config) -> Result<Self, Error> {
         let state = State::new(store, config)?;
         bootstrap::run(&state).await?;
+        custom::start(&state);
         let router = layers::router(Arc::clone(&state));
         Ok(Self { state, router })
     }

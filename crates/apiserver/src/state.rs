@@ -13,6 +13,7 @@ use crate::{
     allocate::Allocator,
     authz::{Authorizer, Pods, Rbac},
     config::Config,
+    custom::Definitions,
     documents::Documents,
     error::Error,
     expiry::Expiry,
@@ -35,6 +36,7 @@ pub(crate) struct State {
     pub(crate) tokens: Issuer,
     pub(crate) pages: Pages,
     pub(crate) documents: Documents,
+    pub(crate) definitions: Definitions,
     /// What is served.
     pub(crate) kinds: Kinds,
     pub(crate) expiry: Expiry,
@@ -55,6 +57,7 @@ impl State {
             authorizer: Authorizer { rbac: Rbac::default() },
             pages: Pages::default(),
             documents: Documents::default(),
+            definitions: Definitions::default(),
             kinds: Kinds::default(),
             expiry: Expiry::default(),
             slots: Semaphore::new(AT_ONCE),

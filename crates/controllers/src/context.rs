@@ -5,6 +5,8 @@ use kube::{Api, Client, ResourceExt as _, core::NamespaceResourceScope};
 use skiff_client::{Delta, Informer, Informers, Queue, Recorder, Watched};
 use tokio_util::sync::CancellationToken;
 
+use crate::kinds::CustomKinds;
+
 /// A namespaced object's key: namespace, name.
 pub(crate) type Key = (String, String);
 
@@ -13,11 +15,14 @@ pub(crate) type Key = (String, String);
 pub(crate) struct Context {
     pub(crate) informers: Informers,
     pub(crate) stop: CancellationToken,
+    /// The kinds that are not built in.
+    pub(crate) customs: CustomKinds,
 }
 
 impl Context {
     pub(crate) fn new(informers: Informers, stop: CancellationToken) -> Self {
-        Self { informers, stop }
+        let customs = CustomKinds::follow(informers.client().clone(), stop.clone());
+        Self { informers, stop, customs }
     }
 
     pub(crate) fn client(&self) -> Client {

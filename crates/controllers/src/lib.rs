@@ -15,6 +15,7 @@ mod deployment;
 mod endpoints;
 mod error;
 mod garbage;
+mod kinds;
 mod namespace;
 mod node;
 mod ownership;

@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::Format;
 use crate::catalogue::Catalogue;
+use crate::custom;
 use crate::resource::AnyResource;
 use crate::schema::{self, Field, ListType, Of, Type};
 use crate::value::put;
@@ -18,19 +19,31 @@ pub(super) fn of(kinds: &Catalogue, groups: &[(&str, &str)], format: Format) -> 
     for name in ALWAYS {
         reach(schema::find(name), &mut found);
     }
+    let mut custom = Vec::new();
     for resource in kinds.all().filter(|r| groups.contains(&(r.group(), r.version()))) {
+        if let Some(of) = resource.custom() {
+            reach(schema::find(schema::OBJECT_META), &mut found);
+            reach(schema::find(schema::LIST_META), &mut found);
+            let definition = custom::definitions(of, format == Format::V2, format.reference());
+            custom.push((of.type_name.clone(), definition));
+            custom.push((list_type(&resource), custom::list_definition(of, format.reference())));
+        }
         reach(schema::find(resource.type_name()), &mut found);
         reach(schema::find(&list_type(&resource)), &mut found);
         for part in resource.parts() {
             reach(schema::find(part.type_name), &mut found);
         }
     }
-    found.into_iter().filter_map(|name| Some((name.clone(), definition(schema::find(&name)?, format)))).collect()
+    let known = found.into_iter().filter_map(|name| Some((name.clone(), definition(schema::find(&name)?, format))));
+    known.chain(custom).collect()
 }
 
 /// The type of a list of a resource's objects.
 pub(super) fn list_type(resource: &AnyResource) -> String {
-    format!("{}List", resource.type_name())
+    match resource.custom() {
+        Some(of) => of.list_type_name(),
+        None => format!("{}List", resource.type_name()),
+    }
 }
 
 fn reach(of: Option<&'static Type>, found: &mut BTreeSet<String>) {

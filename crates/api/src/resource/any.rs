@@ -267,6 +267,16 @@ impl AnyResource {
         either!(self, of => of.warning(object), { let _ = of; None })
     }
 
+    /// The scale of an object.
+    pub fn scale(&self, object: &Value) -> Result<Value, Status> {
+        either!(self, of => { let _ = of; Ok(crate::scale::of(object)) }, of.scale_of(object))
+    }
+
+    /// Writes a scale back. The caller has compared resource versions.
+    pub fn apply_scale(&self, object: &mut Value, scale: &Value) {
+        either!(self, of => { let _ = of; crate::scale::apply(object, scale) }, of.apply_scale(object, scale));
+    }
+
     /// Whether a selector names only fields that this kind can be selected by.
     pub fn check_field_selector(&self, selector: &FieldSelector) -> Result<(), Status> {
         either!(self, of => of.check_field_selector(selector), of.check_field_selector(selector))

@@ -148,7 +148,7 @@ impl Resource {
     }
 }
 
-fn carry(new: &mut Value, old: &Value, field: &str) {
+pub(crate) fn carry(new: &mut Value, old: &Value, field: &str) {
     let Some(map) = new.as_object_mut() else { return };
     match old.get(field) {
         Some(value) => map.insert(field.to_owned(), value.clone()),
@@ -156,7 +156,7 @@ fn carry(new: &mut Value, old: &Value, field: &str) {
     };
 }
 
-fn carry_metadata(new: &mut Value, old: &Value) {
+pub(crate) fn carry_metadata(new: &mut Value, old: &Value) {
     let before = &old["metadata"];
     for field in ["uid", "name", "namespace", "deletionGracePeriodSeconds"] {
         if new["metadata"][field].as_str().is_none_or(str::is_empty) && new["metadata"][field].as_i64().is_none() {

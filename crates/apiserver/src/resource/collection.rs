@@ -13,7 +13,7 @@ use skiff_store::{Entry, Expect, Op, Snapshot, TransactError};
 
 use super::{
     Call, admit,
-    decide::{self, Decision},
+    decide::{self, Decision, Propagation, Wish},
     delete::DeleteOptions,
     select::Filter,
     write,
@@ -21,7 +21,8 @@ use super::{
 use crate::{
     admission,
     http::respond::{self, Answer},
-    state::now,
+    kind::Kind,
+    state::{State, now},
 };
 
 /// Objects that changed in between are looked at again this often.
@@ -53,6 +54,29 @@ fn chosen(call: &Call, filter: &Filter, snapshot: &Snapshot) -> Vec<Arc<Entry>> 
     snapshot.range(&prefix, None).filter(|entry| filter.matches(entry)).cloned().collect()
 }
 
+/// Deletes all objects of a kind, whatever anybody does to them meanwhile.
+pub(crate) async fn clear(state: &State, kind: &Kind) -> Result<(), Status> {
+    let wish = Wish { propagation: Some(Propagation::Background), ..Wish::default() };
+    let prefix = kind.prefix_in("");
+    for _ in 0..TRIES {
+        let entries: Vec<Arc<Entry>> = state.store.snapshot().range(&prefix, None).cloned().collect();
+        let mut operations = Vec::new();
+        for entry in entries {
+            operations.extend(operation(kind, &wish, &entry)?.map(|one| vec![one]));
+        }
+        if operations.is_empty() {
+            return Ok(());
+        }
+        for result in state.store.transact_each(operations).await {
+            match result {
+                Ok(_) | Err(TransactError::Conflict { .. }) => {}
+                Err(error) => return Err(write::refused(&error)),
+            }
+        }
+    }
+    Err(Status::stale(kind.resource.qualified(), ""))
+}
+
 /// One attempt at all of them; returns those that somebody else changed meanwhile, as they are now.
 async fn pass(
     call: &Call,
@@ -63,7 +87,7 @@ async fn pass(
     let mut operations = Vec::with_capacity(todo.len());
     let mut touched = Vec::with_capacity(todo.len());
     for entry in todo {
-        if let Some(operation) = operation(call, options, &entry)? {
+        if let Some(operation) = operation(&call.kind, &options.wish, &entry)? {
             operations.push(vec![operation]);
             touched.push(entry);
         }
@@ -84,17 +108,16 @@ async fn pass(
 }
 
 /// The write that deletes one object, or marks it. Most objects go without being parsed.
-fn operation(call: &Call, options: &DeleteOptions, entry: &Entry) -> Result<Option<Op>, Status> {
-    let kind = &call.kind;
+fn operation(kind: &Kind, wish: &Wish, entry: &Entry) -> Result<Option<Op>, Status> {
     let (_, name) = kind.names(&entry.key);
     admission::delete(kind, name)?;
     let expect = Expect::Modified(entry.modified);
-    let plain = options.wish.propagation.is_none() && !decide::is_graceful(kind) && is_plain(&entry.value);
-    if plain && kind.resource.plural() != "namespaces" {
+    let plain = wish.propagation.is_none() && !decide::is_graceful(kind) && is_plain(&entry.value);
+    if plain && !decide::lingers(kind) {
         return Ok(Some(Op::delete(entry.key.clone()).expecting(expect).showing(kind.reopen(&entry.value))));
     }
     let old = kind.decode(&entry.value).map_err(Status::internal)?;
-    match decide::decide(kind, &old, &options.wish, now()) {
+    match decide::decide(kind, &old, wish, now()) {
         Decision::Unchanged => Ok(None),
         Decision::Gone(_) => {
             Ok(Some(Op::delete(entry.key.clone()).expecting(expect).showing(kind.reopen(&entry.value))))

@@ -50,6 +50,10 @@ pub(super) fn answer(call: &Call, created: Created) -> Result<Response<Body>, St
 
 /// Puts a new object into the store.
 pub(super) async fn insert(call: &Call, mut object: Value, options: &WriteOptions) -> Result<Created, Status> {
+    if call.kind.resource.custom().is_some_and(|of| of.terminating) {
+        let why = "create not allowed while custom resource definition is terminating";
+        return Err(Status { message: why.to_owned(), ..Status::method_not_allowed(call.resource(), "create") });
+    }
     place(call, &mut object)?;
     if !meta::resource_version(&object).is_empty() {
         return Err(Status::bad_request("resourceVersion should not be set on objects to be created"));

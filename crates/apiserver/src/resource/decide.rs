@@ -3,9 +3,9 @@
 
 use jiff::{Timestamp, ToSpan as _};
 use serde_json::{Value, json};
-use skiff_api::{meta, time};
+use skiff_api::{custom::definition, meta, time};
 
-use crate::kind::Kind;
+use crate::{custom, kind::Kind};
 
 /// What becomes of an object's dependents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +52,9 @@ pub(super) fn decide(kind: &Kind, old: &Value, wish: &Wish, now: Timestamp) -> D
     if is_namespace(kind) && meta::deletion_timestamp(old).is_none() {
         new["status"]["phase"] = json!("Terminating");
     }
+    if custom::is_definition(kind) && meta::deletion_timestamp(old).is_none() {
+        end_definition(&mut new, now);
+    }
     set_finalizers(&mut new, wish.propagation);
     if is_graceful(kind) {
         shorten(&mut new, wish, now);
@@ -67,8 +70,24 @@ pub(super) fn decide(kind: &Kind, old: &Value, wish: &Wish, now: Timestamp) -> D
     }
 }
 
+/// A definition stays until its objects are gone.
+fn end_definition(object: &mut Value, now: Timestamp) {
+    let mut finalizers: Vec<String> = meta::finalizers(object).map(str::to_owned).collect();
+    if !finalizers.iter().any(|one| one == definition::CLEANUP) {
+        finalizers.push(definition::CLEANUP.to_owned());
+    }
+    meta::set(object, "finalizers", finalizers);
+    let message = "CustomResourceDefinition marked for deletion; CustomResource deletion will begin soon";
+    definition::set_condition(object, "Terminating", true, "InstanceDeletionPending", message, now);
+}
+
+/// Whether deleting the last reference to an object is not all there is to do.
+pub(super) fn lingers(kind: &Kind) -> bool {
+    is_namespace(kind) || custom::is_definition(kind)
+}
+
 /// Whether nothing keeps a deleted object any more.
-pub(super) fn is_over(kind: &Kind, object: &Value) -> bool {
+pub(crate) fn is_over(kind: &Kind, object: &Value) -> bool {
     meta::deletion_timestamp(object).is_some()
         && meta::finalizers(object).next().is_none()
         && object["metadata"]["deletionGracePeriodSeconds"].as_i64().unwrap_or(0) == 0

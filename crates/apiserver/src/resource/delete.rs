@@ -136,7 +136,9 @@ fn answer(call: &Call, outcome: Outcome, options: &DeleteOptions) -> Answer {
             let foreground = options.wish.propagation == Some(Propagation::Foreground);
             form::object(call, if foreground { StatusCode::ACCEPTED } else { StatusCode::OK }, bytes)
         }
-        Outcome::Gone(bytes) if RETURNED.contains(&call.kind.resource.plural()) => {
+        Outcome::Gone(bytes)
+            if call.kind.resource.custom().is_none() && RETURNED.contains(&call.kind.resource.plural()) =>
+        {
             form::object(call, StatusCode::OK, bytes)
         }
         Outcome::Gone(bytes) => {

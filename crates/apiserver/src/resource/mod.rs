@@ -20,16 +20,32 @@ use axum::body::Body;
 
 pub(crate) use self::{
     call::{Call, not_acceptable},
+    collection::clear,
     create::unstored,
+    decide::is_over,
     pages::Pages,
     parts::bind,
     write::{read_json, read_object, suffix},
 };
-use crate::http::respond::Answer;
+use crate::{
+    custom,
+    http::respond::{self, Answer},
+};
 use skiff_api::status::Status;
 
 /// Answers a request about objects.
 pub(crate) async fn handle(call: &Call, body: Body) -> Answer {
+    let answer = answer(call, body).await;
+    if custom::is_definition(&call.kind) && !matches!(call.verb(), "get" | "list" | "watch") {
+        call.state.definitions.refresh(&call.state);
+    }
+    let Some(warning) = call.kind.resource.custom().and_then(|of| of.deprecated.as_deref()) else { return answer };
+    let mut response = answer.unwrap_or_else(|status| respond::status(&status));
+    respond::warn(&mut response, &[warning.to_owned()]);
+    Ok(response)
+}
+
+async fn answer(call: &Call, body: Body) -> Answer {
     if let Some(part) = call.subresource() {
         return parts::handle(call, part, body).await;
     }

@@ -28,6 +28,13 @@ impl Patch {
         let Some(kind) = PatchType::of_content_type(&media_type) else {
             return Err(unsupported(&media_type));
         };
+        if kind == PatchType::Strategic && call.subresource() != Some("scale") && call.kind.resource.custom().is_some()
+        {
+            let mut status = unsupported(&media_type);
+            status.message = status.message.replace("application/strategic-merge-patch+json", "").replace(", ,", ",");
+            status.message = status.message.trim_end_matches([',', ' ']).to_owned();
+            return Err(status);
+        }
         let bytes = body::read(&call.headers, body).await?;
         let document = serde_json::from_slice(&bytes)
             .map_err(|error| Status::bad_request(format!("error decoding patch: {error}")))?;

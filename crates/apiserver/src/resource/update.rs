@@ -82,7 +82,7 @@ pub(super) async fn replace_part(call: &Call, part: Part, body: Body) -> Answer 
     let (mut object, warnings) = options.read(call, body).await?;
     named(call, &mut object)?;
     let missing = call.state.store.snapshot().get(&call.key()).is_none();
-    let plural = call.kind.resource.plural();
+    let plural = if call.kind.resource.custom().is_some() { "" } else { call.kind.resource.plural() };
     if missing && part == Part::Whole && CREATED_BY_UPDATE.contains(&plural) && meta::uid(&object).is_empty() {
         meta::unset(&mut object, "resourceVersion");
         let mut response = create::answer(call, create::insert(call, object, &options).await?)?;
@@ -169,7 +169,7 @@ fn check_version(call: &Call, new: &mut Value, old: &Value, entry: &Entry) -> Re
             Err(_) => Err(invalid_version(call, version, "must be an unsigned integer")),
         };
     }
-    if call.kind.resource.plural() == "leases" {
+    if call.kind.is("coordination.k8s.io", "leases") {
         return Err(invalid_version(call, "0", "must be specified for an update"));
     }
     // The client does not care which version it replaces.

@@ -170,6 +170,7 @@ impl Watcher {
             }
             let bookmark = self.bookmarks;
             let stopping = self.call.state.stopping.clone();
+            let retired = self.call.kind.retired.clone();
             tokio::select! {
                 biased;
                 events = self.watch.next() => match events {
@@ -188,6 +189,7 @@ impl Watcher {
                     return self.bookmarks.map(|_| form::bookmark(&self.call, self.watch.progress(), false));
                 }
                 () = stopping.cancelled() => return None,
+                () = retired.cancelled() => return None,
             }
         }
     }

@@ -3,6 +3,7 @@
 
 mod access;
 mod bodies;
+mod customs;
 mod kinds;
 mod objects;
 mod pages;

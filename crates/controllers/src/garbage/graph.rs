@@ -3,11 +3,15 @@
 //! Only objects with owners, or on their way out with a garbage collector's finalizer, are kept whole;
 //! of all others the graph knows the uid alone.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::{
+    collections::{BTreeSet, HashMap, HashSet},
+    sync::Arc,
+};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::core::PartialObjectMeta;
-use skiff_api::resource::Resource;
+
+use crate::kinds::Target;
 
 /// The owner waits for its dependents.
 pub(crate) const FOREGROUND: &str = "foregroundDeletion";
@@ -17,7 +21,7 @@ pub(crate) const ORPHAN: &str = "orphan";
 /// Where an object is.
 #[derive(Clone)]
 pub(crate) struct Place {
-    pub(crate) resource: &'static Resource,
+    pub(crate) target: Arc<Target>,
     pub(crate) namespace: String,
     pub(crate) name: String,
 }
@@ -70,8 +74,8 @@ pub(crate) struct Graph {
 
 impl Graph {
     /// Takes in an object as it is now; returns the work that follows.
-    pub(crate) fn apply(&mut self, resource: &'static Resource, meta: &PartialObjectMeta) -> Vec<Work> {
-        let Some(node) = node(resource, meta) else { return Vec::new() };
+    pub(crate) fn apply(&mut self, target: &Arc<Target>, meta: &PartialObjectMeta) -> Vec<Work> {
+        let Some(node) = node(target, meta) else { return Vec::new() };
         let uid = node.uid.clone();
         self.alive.insert(uid.clone());
         let owners_changed = self.nodes.get(&uid).is_none_or(|held| held.owners != node.owners);
@@ -155,11 +159,11 @@ impl Graph {
     }
 }
 
-fn node(resource: &'static Resource, meta: &PartialObjectMeta) -> Option<Node> {
+fn node(target: &Arc<Target>, meta: &PartialObjectMeta) -> Option<Node> {
     let meta = &meta.metadata;
     Some(Node {
         place: Place {
-            resource,
+            target: Arc::clone(target),
             namespace: meta.namespace.clone().unwrap_or_default(),
             name: meta.name.clone().unwrap_or_default(),
         },
@@ -189,16 +193,16 @@ mod tests {
         serde_json::from_value(value).unwrap()
     }
 
-    fn kind() -> &'static Resource {
-        skiff_api::resource::find("", "v1", "configmaps").unwrap()
+    fn kind() -> Arc<Target> {
+        Arc::new(Target::builtin(skiff_api::resource::find("", "v1", "configmaps").unwrap()))
     }
 
     #[test]
     fn an_owners_end_is_work_for_its_dependents() {
         let mut graph = Graph::default();
-        assert_eq!(graph.apply(kind(), &meta("owner", &[], None)), []);
-        assert_eq!(graph.apply(kind(), &meta("child", &[("owner", true)], None)), [Work::Dependent("child".into())]);
-        assert_eq!(graph.apply(kind(), &meta("child", &[("owner", true)], None)), [], "nothing changed");
+        assert_eq!(graph.apply(&kind(), &meta("owner", &[], None)), []);
+        assert_eq!(graph.apply(&kind(), &meta("child", &[("owner", true)], None)), [Work::Dependent("child".into())]);
+        assert_eq!(graph.apply(&kind(), &meta("child", &[("owner", true)], None)), [], "nothing changed");
         assert_eq!(graph.remove("owner"), [Work::Dependent("child".into())]);
         let child = graph.get("child").unwrap().clone();
         assert_eq!(graph.judge(&child, &["owner".to_owned()].into()), Verdict::Delete { foreground: false });
@@ -207,7 +211,7 @@ mod tests {
     #[test]
     fn one_owner_of_two_is_enough_to_live() {
         let mut graph = Graph::default();
-        graph.apply(kind(), &meta("child", &[("a", false), ("b", false)], None));
+        graph.apply(&kind(), &meta("child", &[("a", false), ("b", false)], None));
         let child = graph.get("child").unwrap().clone();
         assert_eq!(graph.judge(&child, &["a".to_owned()].into()), Verdict::Drop(vec!["a".into()]));
         assert_eq!(graph.judge(&child, &HashSet::new()), Verdict::Keep);
@@ -216,8 +220,8 @@ mod tests {
     #[test]
     fn foreground_deletion_waits_for_those_that_block() {
         let mut graph = Graph::default();
-        graph.apply(kind(), &meta("child", &[("owner", true)], None));
-        assert_eq!(graph.apply(kind(), &meta("owner", &[], Some(FOREGROUND))), [Work::Owner("owner".into())]);
+        graph.apply(&kind(), &meta("child", &[("owner", true)], None));
+        assert_eq!(graph.apply(&kind(), &meta("owner", &[], Some(FOREGROUND))), [Work::Owner("owner".into())]);
         assert!(graph.is_held("owner"));
         let child = graph.get("child").unwrap().clone();
         assert_eq!(graph.judge(&child, &HashSet::new()), Verdict::Delete { foreground: false });

@@ -4,7 +4,7 @@
 mod graph;
 
 use std::{
-    collections::HashSet,
+    collections::{BTreeMap, HashSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -12,17 +12,19 @@ use futures::StreamExt as _;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::{
     Api,
-    api::{ApiResource, DeleteParams, DynamicObject, Patch, PatchParams, Preconditions, PropagationPolicy},
-    core::{GroupVersionKind, PartialObjectMeta},
+    api::{DeleteParams, DynamicObject, Patch, PatchParams, Preconditions, PropagationPolicy},
+    core::PartialObjectMeta,
     runtime::{WatchStreamExt as _, watcher},
 };
 use serde_json::json;
-use skiff_api::resource::{self, Resource, Scope};
+use skiff_api::resource;
 use skiff_client::{Next, Queue, reconcile};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     context::Context,
     error::{During as _, Error, gone_is_fine, is_status},
+    kinds::{Target, builtin},
 };
 use graph::{FOREGROUND, Graph, Node, ORPHAN, Place, Verdict, Work};
 
@@ -38,14 +40,11 @@ struct Collector {
 /// Runs until the context's `stop`.
 pub(crate) async fn run(context: Context) {
     let collector = Collector { graph: Arc::default(), queue: Queue::new(), context: context.clone() };
-    for resource in resource::all()
-        .iter()
-        .copied()
-        .filter(|one| one.verbs.contains(&"watch") && one.verbs.contains(&"delete") && !one.is_view())
-    {
-        let follower = collector.clone();
-        tokio::spawn(context.stop.clone().run_until_cancelled_owned(async move { follower.follow(resource).await }));
+    for target in builtin(&["watch", "delete"]) {
+        collector.spawn(target, context.stop.clone());
     }
+    let customs = collector.clone();
+    tokio::spawn(context.stop.clone().run_until_cancelled_owned(async move { customs.follow_customs().await }));
     let stop = context.stop.clone();
     reconcile("garbagecollector", collector.queue.clone(), WORKERS, stop, move |work| {
         let collector = collector.clone();
@@ -60,56 +59,80 @@ impl Collector {
     }
 
     /// The metadata of one kind: nothing else of an object is ever sent here.
-    fn api(&self, resource: &Resource, namespace: &str) -> Api<PartialObjectMeta<DynamicObject>> {
-        let kind = GroupVersionKind::gvk(resource.group, resource.version, resource.kind);
-        let described = ApiResource::from_gvk_with_plural(&kind, resource.plural);
-        match resource.scope {
-            Scope::Namespaced if !namespace.is_empty() => {
-                Api::namespaced_with(self.context.client(), namespace, &described)
+    fn at(&self, place: &Place) -> Api<PartialObjectMeta<DynamicObject>> {
+        place.target.objects(self.context.client(), &place.namespace)
+    }
+
+    fn spawn(&self, target: Arc<Target>, stop: CancellationToken) {
+        let follower = self.clone();
+        tokio::spawn(async move {
+            let mut held = HashSet::new();
+            stop.run_until_cancelled(follower.follow(&target, &mut held)).await;
+            held.iter().for_each(|uid| follower.removed(uid));
+        });
+    }
+
+    /// Follows the kinds of definitions as these come and go.
+    async fn follow_customs(&self) {
+        let mut customs = self.context.customs.clone();
+        let mut followed: BTreeMap<String, (Arc<Target>, CancellationToken)> = BTreeMap::new();
+        loop {
+            let now = customs.now().await;
+            followed.retain(|name, (target, stop)| {
+                let stays = now.get(name) == Some(target);
+                if !stays {
+                    stop.cancel();
+                }
+                stays
+            });
+            for (name, target) in now.iter() {
+                if !followed.contains_key(name) {
+                    let stop = self.context.stop.child_token();
+                    self.spawn(Arc::clone(target), stop.clone());
+                    followed.insert(name.clone(), (Arc::clone(target), stop));
+                }
             }
-            _ => Api::all_with(self.context.client(), &described),
+            if !customs.changed().await {
+                return;
+            }
         }
     }
 
-    fn at(&self, place: &Place) -> Api<PartialObjectMeta<DynamicObject>> {
-        self.api(place.resource, &place.namespace)
-    }
-
     /// Keeps the graph up to date with one kind; only metadata is sent.
-    async fn follow(&self, resource: &'static Resource) {
+    async fn follow(&self, target: &Arc<Target>, held: &mut HashSet<String>) {
+        let api: Api<PartialObjectMeta<DynamicObject>> = target.objects(self.context.client(), "");
         let config = watcher::Config::default().any_semantic();
-        let mut events = watcher(self.api(resource, ""), config).default_backoff().boxed();
-        let mut held: HashSet<String> = HashSet::new();
+        let mut events = watcher(api, config).default_backoff().boxed();
         let mut listed: HashSet<String> = HashSet::new();
         while let Some(event) = events.next().await {
             match event {
                 Ok(watcher::Event::Init) => listed.clear(),
                 Ok(watcher::Event::InitApply(meta)) => {
                     listed.extend(meta.metadata.uid.clone());
-                    self.applied(resource, &meta);
+                    self.applied(target, &meta);
                 }
                 Ok(watcher::Event::InitDone) => {
                     held.difference(&listed).for_each(|uid| self.removed(uid));
-                    held = std::mem::take(&mut listed);
+                    *held = std::mem::take(&mut listed);
                 }
                 Ok(watcher::Event::Apply(meta)) => {
                     held.extend(meta.metadata.uid.clone());
-                    self.applied(resource, &meta);
+                    self.applied(target, &meta);
                 }
                 Ok(watcher::Event::Delete(meta)) => {
                     let uid = meta.metadata.uid.unwrap_or_default();
                     held.remove(&uid);
                     self.removed(&uid);
                 }
-                Err(error) => tracing::warn!(kind = resource.kind, %error, "the watch broke and will be made again"),
+                Err(error) => tracing::warn!(kind = target.api.kind, %error, "the watch broke and will be made again"),
             }
         }
     }
 
-    fn applied<K>(&self, resource: &'static Resource, meta: &PartialObjectMeta<K>) {
+    fn applied<K>(&self, target: &Arc<Target>, meta: &PartialObjectMeta<K>) {
         let meta =
             PartialObjectMeta { types: None, metadata: meta.metadata.clone(), _phantom: std::marker::PhantomData };
-        let work = self.lock().apply(resource, &meta);
+        let work = self.lock().apply(target, &meta);
         work.into_iter().for_each(|work| self.queue.add(work));
     }
 
@@ -148,13 +171,22 @@ impl Collector {
     async fn is_absent(&self, owner: &OwnerReference, node: &Node) -> Result<bool, Error> {
         let (group, version) = owner.api_version.split_once('/').unwrap_or(("", &owner.api_version));
         // The owner's kind may be served by nobody now and by somebody later.
-        let Some(resource) = resource::find_kind(group, version, &owner.kind) else { return Ok(false) };
-        if resource.scope == Scope::Namespaced && node.place.namespace.is_empty() {
+        let Some(target) = self.target_of(group, version, &owner.kind).await else { return Ok(false) };
+        if target.namespaced && node.place.namespace.is_empty() {
             return Ok(false);
         }
-        let found = self.api(resource, &node.place.namespace).get_opt(&owner.name).await;
+        let api: Api<PartialObjectMeta<DynamicObject>> = target.objects(self.context.client(), &node.place.namespace);
+        let found = api.get_opt(&owner.name).await;
         let found = found.during(|| format!("look for owner {} {}", owner.kind, owner.name))?;
         Ok(found.is_none_or(|found| found.metadata.uid.as_deref() != Some(&owner.uid)))
+    }
+
+    async fn target_of(&self, group: &str, version: &str, kind: &str) -> Option<Arc<Target>> {
+        if let Some(builtin) = resource::find_kind(group, version, kind) {
+            return Some(Arc::new(Target::builtin(builtin)));
+        }
+        let customs = self.context.customs.clone().now().await;
+        customs.values().find(|target| target.api.group == group && target.api.kind == kind).cloned()
     }
 
     async fn drop_owners(&self, node: &Node, uids: &[String]) -> Result<(), Error> {
@@ -162,7 +194,7 @@ impl Collector {
         let patch = json!({ "metadata": { "uid": node.uid, "ownerReferences": kept } });
         let name = &node.place.name;
         let done = self.at(&node.place).patch(name, &PatchParams::default(), &Patch::Merge(patch)).await;
-        gone_is_fine(done).during(|| format!("take owners from {} {name}", node.place.resource.kind))
+        gone_is_fine(done).during(|| format!("take owners from {} {name}", node.place.target.api.kind))
     }
 
     async fn delete(&self, node: &Node, foreground: bool) -> Result<(), Error> {
@@ -179,7 +211,7 @@ impl Collector {
         let name = &node.place.name;
         match self.at(&node.place).delete(name, &params).await {
             Err(error) if !is_status(&error, 404) && !is_status(&error, 409) => {
-                Err(error).during(|| format!("delete {} {name}, whose owners are gone", node.place.resource.kind))
+                Err(error).during(|| format!("delete {} {name}, whose owners are gone", node.place.target.api.kind))
             }
             _ => Ok(()),
         }
@@ -205,7 +237,7 @@ impl Collector {
     /// Takes away the finalizer that kept the object.
     async fn let_go(&self, node: &Node, finalizer: &str) -> Result<(), Error> {
         let name = &node.place.name;
-        let what = || format!("let {} {name} go", node.place.resource.kind);
+        let what = || format!("let {} {name} go", node.place.target.api.kind);
         let api = self.at(&node.place);
         let Some(now) = api.get_opt(name).await.during(what)? else { return Ok(()) };
         if now.metadata.uid.as_deref() != Some(&node.uid) {

@@ -1,17 +1,18 @@
 //! The end of a namespace: everything in it is deleted, then its finalizer is taken away.
 
+use std::sync::Arc;
+
 use k8s_openapi::api::core::v1::{Namespace, Pod};
 use kube::{
     Api, ResourceExt as _,
-    api::{ApiResource, DeleteParams, DynamicObject, ListParams, PostParams},
-    core::GroupVersionKind,
+    api::{DeleteParams, DynamicObject, ListParams, PostParams},
 };
-use skiff_api::resource::{self, Resource, Scope};
 use skiff_client::{Informer, Next, Queue, reconcile};
 
 use crate::{
     context::Context,
     error::{During as _, Error, gone_is_fine, is_status},
+    kinds::{Target, builtin},
 };
 
 /// The finalizer that every namespace is made with.
@@ -55,35 +56,32 @@ impl Controller {
         if namespace.metadata.deletion_timestamp.is_none() || !ours {
             return Ok(Next::OnChange);
         }
-        for resource in kinds() {
-            self.empty(resource, name).await?;
+        let customs = self.context.customs.clone().now().await;
+        let kinds: Vec<Arc<Target>> = builtin(&["deletecollection"])
+            .chain(customs.values().cloned())
+            .filter(|target| target.namespaced)
+            .collect();
+        for target in &kinds {
+            self.empty(target, name).await?;
         }
-        for resource in kinds() {
-            if self.remains(resource, name).await? {
-                return Err(Error::NotYet(format!("the {} of namespace {name} to go", resource.plural)));
+        for target in &kinds {
+            if self.remains(target, name).await? {
+                return Err(Error::NotYet(format!("the {} of namespace {name} to go", target.api.plural)));
             }
         }
         self.finalize(&namespace).await
     }
 
-    fn api(&self, resource: &Resource, namespace: &str) -> Api<DynamicObject> {
-        let kind = GroupVersionKind::gvk(resource.group, resource.version, resource.kind);
-        Api::namespaced_with(
-            self.context.client(),
-            namespace,
-            &ApiResource::from_gvk_with_plural(&kind, resource.plural),
-        )
-    }
-
-    async fn empty(&self, resource: &Resource, namespace: &str) -> Result<(), Error> {
-        let api = self.api(resource, namespace);
+    async fn empty(&self, target: &Target, namespace: &str) -> Result<(), Error> {
+        let api: Api<DynamicObject> = target.objects(self.context.client(), namespace);
         let deleted = api.delete_collection(&DeleteParams::background(), &ListParams::default()).await;
-        gone_is_fine(deleted).during(|| format!("delete the {} of namespace {namespace}", resource.plural))
+        gone_is_fine(deleted).during(|| format!("delete the {} of namespace {namespace}", target.api.plural))
     }
 
-    async fn remains(&self, resource: &Resource, namespace: &str) -> Result<bool, Error> {
-        let listed = self.api(resource, namespace).list_metadata(&ListParams::default().limit(1)).await;
-        let listed = listed.during(|| format!("list the {} of namespace {namespace}", resource.plural))?;
+    async fn remains(&self, target: &Target, namespace: &str) -> Result<bool, Error> {
+        let api: Api<DynamicObject> = target.objects(self.context.client(), namespace);
+        let listed = api.list_metadata(&ListParams::default().limit(1)).await;
+        let listed = listed.during(|| format!("list the {} of namespace {namespace}", target.api.plural))?;
         Ok(!listed.items.is_empty())
     }
 
@@ -99,12 +97,4 @@ impl Controller {
             _ => Ok(Next::OnChange),
         }
     }
-}
-
-/// The kinds that live in namespaces and can be deleted together.
-fn kinds() -> impl Iterator<Item = &'static Resource> {
-    resource::all()
-        .iter()
-        .copied()
-        .filter(|one| one.scope == Scope::Namespaced && one.verbs.contains(&"deletecollection") && !one.is_view())
 }

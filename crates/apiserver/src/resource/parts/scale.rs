@@ -67,13 +67,13 @@ fn accept(
 /// Changes the workload to the scale that `make` gives for its present one.
 async fn finish(call: &Call, options: &WriteOptions, make: impl Fn(&Value) -> Result<Value, Status>) -> Answer {
     let propose = |workload: &Value| {
-        let wanted = make(&scale::of(workload))?;
+        let wanted = make(&call.kind.resource.scale(workload)?)?;
         let errors = scale::validate(&wanted, workload);
         if !errors.is_empty() {
             return Err(Status::invalid(KIND, call.name(), &errors));
         }
         let mut object = workload.clone();
-        scale::apply(&mut object, &wanted);
+        call.kind.resource.apply_scale(&mut object, &wanted);
         for field in ["resourceVersion", "uid"] {
             if let Some(value) = wanted["metadata"][field].as_str().filter(|value| !value.is_empty()) {
                 object["metadata"][field] = value.into();
@@ -86,5 +86,5 @@ async fn finish(call: &Call, options: &WriteOptions, make: impl Fn(&Value) -> Re
 }
 
 fn answer(call: &Call, workload: &Value) -> Answer {
-    respond::value(StatusCode::OK, call.accepted.encoding, call.pretty(), &scale::of(workload))
+    respond::value(StatusCode::OK, call.accepted.encoding, call.pretty(), &call.kind.resource.scale(workload)?)
 }

@@ -1,0 +1,160 @@
+//! What custom kinds do with objects, without a server.
+
+use serde_json::{Value, json};
+
+use super::{CustomResource, definition};
+use crate::resource::{FieldValidation, find};
+
+fn crd(schema: &Value) -> Value {
+    json!({
+        "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+        "metadata": {"name": "widgets.example.com", "uid": "u", "generation": 1},
+        "spec": {"group": "example.com", "scope": "Namespaced", "conversion": {"strategy": "None"},
+            "names": {"kind": "Widget", "listKind": "WidgetList", "plural": "widgets", "singular": "widget"},
+            "versions": [{"name": "v1", "served": true, "storage": true, "schema": {"openAPIV3Schema": schema},
+                "subresources": {"status": {}, "scale": {"specReplicasPath": ".spec.n", "statusReplicasPath": ".status.n"}}}]},
+    })
+}
+
+fn kind(schema: &Value) -> CustomResource {
+    definition::kinds(&crd(schema)).remove(0)
+}
+
+fn widget(spec: &Value) -> Value {
+    json!({"apiVersion": "example.com/v1", "kind": "Widget", "metadata": {"name": "w", "namespace": "d"}, "spec": spec})
+}
+
+fn schema(spec: &Value) -> Value {
+    json!({"type": "object", "properties": {"spec": spec, "status": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}}})
+}
+
+fn errors(spec: &Value, value: &Value) -> Vec<String> {
+    let (object, _) =
+        kind(&schema(spec)).decode(widget(value).to_string().as_bytes(), FieldValidation::Ignore).unwrap();
+    kind(&schema(spec)).validate(&object).iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn unknown_and_doubled_fields_are_told_and_pruned() {
+    let of = kind(&schema(&json!({"type": "object", "properties": {
+        "a": {"type": "string"}, "free": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}}})));
+    let body = br#"{"apiVersion":"example.com/v1","kind":"Widget","metadata":{"name":"w","odd":1},
+        "spec":{"a":"1","a":"2","x":1,"free":{"y":1,"y":2}}}"#;
+    let (object, warnings) = of.decode(body, FieldValidation::Warn).unwrap();
+    assert_eq!(object["spec"], json!({"a": "2", "free": {"y": 2}}));
+    assert_eq!(object["metadata"], json!({"name": "w"}));
+    let mut sorted = warnings.clone();
+    sorted.sort();
+    assert_eq!(
+        sorted,
+        [
+            r#"duplicate field "spec.a""#,
+            r#"duplicate field "spec.free.y""#,
+            r#"unknown field "metadata.odd""#,
+            r#"unknown field "spec.x""#
+        ]
+    );
+    let refused = of.decode(body, FieldValidation::Strict).unwrap_err();
+    assert!(
+        refused.message.starts_with("Widget in version \"v1\" cannot be handled as a Widget: strict decoding error: ")
+    );
+}
+
+#[test]
+fn values_are_judged_in_the_words_of_kubernetes() {
+    let spec = json!({"type": "object", "required": ["must"], "properties": {
+        "must": {"type": "string"}, "n": {"type": "integer", "minimum": 1}, "s": {"type": "string", "enum": ["a", "b"]},
+        "p": {"type": "string", "pattern": "^x+$", "maxLength": 3}, "port": {"x-kubernetes-int-or-string": true},
+        "list": {"type": "array", "maxItems": 1, "items": {"type": "integer"}}}});
+    assert_eq!(errors(&spec, &json!({})), ["spec.must: Required value"]);
+    assert_eq!(
+        errors(&spec, &json!({"must": "m", "n": 0})),
+        ["spec.n: Invalid value: 0: spec.n in body should be greater than or equal to 1"]
+    );
+    assert_eq!(
+        errors(&spec, &json!({"must": 1})),
+        [r#"spec.must: Invalid value: "integer": spec.must in body must be of type string: "integer""#]
+    );
+    assert_eq!(
+        errors(&spec, &json!({"must": "m", "s": "c"})),
+        [r#"spec.s: Unsupported value: "c": supported values: "a", "b""#]
+    );
+    assert_eq!(
+        errors(&spec, &json!({"must": "m", "p": "yyyy"})),
+        [
+            "spec.p: Too long: may not be more than 3 bytes",
+            r#"spec.p: Invalid value: "yyyy": spec.p in body should match '^x+$'"#
+        ]
+    );
+    assert_eq!(
+        errors(&spec, &json!({"must": "m", "port": 1, "list": [1, 2]})),
+        ["spec.list: Too many: 2: must have at most 1 item"]
+    );
+    assert!(errors(&spec, &json!({"must": "m", "port": "http"})).is_empty());
+    assert_eq!(errors(&spec, &json!({"must": "m", "port": true})).len(), 1);
+}
+
+#[test]
+fn a_change_answers_for_what_it_changes_only() {
+    let of = kind(&schema(
+        &json!({"type": "object", "properties": {"a": {"type": "string", "maxLength": 1}, "b": {"type": "string"}}}),
+    ));
+    let mut old = widget(&json!({"a": "long", "b": "1"}));
+    old["metadata"]["resourceVersion"] = json!("1");
+    let mut new = old.clone();
+    new["spec"]["b"] = json!("2");
+    assert!(of.validate_update(&new, &old).is_empty());
+    new["spec"]["a"] = json!("other");
+    assert_eq!(of.validate_update(&new, &old).len(), 1);
+}
+
+#[test]
+fn defaults_fill_what_is_missing_and_replace_nulls() {
+    let of = kind(&schema(&json!({"type": "object", "default": {}, "properties": {
+        "a": {"type": "string", "default": "x"}, "n": {"type": "string", "nullable": true, "default": "y"},
+        "o": {"type": "object", "properties": {"p": {"type": "integer", "default": 7}}}}})));
+    let mut object = json!({"apiVersion": "example.com/v1", "kind": "Widget", "metadata": {"name": "w"}});
+    of.default(&mut object);
+    assert_eq!(object["spec"], json!({"a": "x", "n": "y"}));
+    let mut object = widget(&json!({"a": null, "n": null, "o": {}}));
+    of.default(&mut object);
+    assert_eq!(object["spec"], json!({"a": "x", "n": null, "o": {"p": 7}}));
+}
+
+#[test]
+fn status_and_generation_follow_the_subresource() {
+    let of = kind(&schema(&json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true})));
+    let mut object = widget(&json!({"n": 1}));
+    object["status"] = json!({"n": 1});
+    of.prepare_create(&mut object, "uid", "2026-01-01T00:00:00Z".parse().unwrap());
+    assert_eq!(object["metadata"]["generation"], 1);
+    assert!(object.get("status").is_none());
+    let old = object.clone();
+    object["metadata"]["labels"] = json!({"a": "b"});
+    of.prepare_update(&mut object, &old);
+    assert_eq!(object["metadata"]["generation"], 1);
+    object["spec"]["n"] = json!(2);
+    of.prepare_update(&mut object, &old);
+    assert_eq!(object["metadata"]["generation"], 2);
+    assert_eq!(of.scale_of(&object).unwrap()["spec"]["replicas"], 2);
+}
+
+#[test]
+fn definitions_must_be_structural() {
+    let of = find("apiextensions.k8s.io", "v1", "customresourcedefinitions").unwrap();
+    let judge = |schema: Value| -> Vec<String> {
+        let mut definition = crd(&schema);
+        of.default(&mut definition);
+        of.validate(&definition).iter().map(ToString::to_string).collect()
+    };
+    assert_eq!(judge(json!({"type": "object", "properties": {"spec": {"type": "object"}}})), [] as [&str; 0]);
+    let at = "spec.versions[0].schema.openAPIV3Schema";
+    assert_eq!(
+        judge(json!({"type": "object", "properties": {"spec": {}}})),
+        [format!("{at}.properties[spec].type: Required value: must not be empty for specified object fields")]
+    );
+    let default = json!({"type": "object", "properties": {"a": {"type": "string", "default": 1}}});
+    assert!(judge(default)[0].starts_with(&format!("{at}.properties[a].default: Invalid value: \"integer\"")));
+    let hidden = json!({"type": "object", "anyOf": [{"properties": {"b": {"type": "string"}}}]});
+    assert_eq!(judge(hidden).len(), 2);
+}

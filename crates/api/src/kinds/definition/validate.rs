@@ -1,0 +1,308 @@
+//! What must hold for a CustomResourceDefinition.
+
+use serde_json::Value;
+
+use crate::custom::definition::holds;
+use crate::custom::{columns, structural};
+use crate::field_error::{FieldError, Path};
+use crate::meta;
+use crate::validate::names;
+use crate::value::Read as _;
+
+const SPEC: Path<'static> = Path::new("spec");
+const APPROVAL: &str = "api-approved.kubernetes.io";
+
+/// What must hold at any time.
+pub(super) fn definition(object: &Value, errors: &mut Vec<FieldError>) {
+    let spec = &object["spec"];
+    let expected = format!("{}.{}", spec["names"].text("plural"), spec.text("group"));
+    if meta::name(object) != expected {
+        let metadata = Path::new("metadata");
+        let detail = r#"must be spec.names.plural+"."+spec.group"#;
+        errors.push(FieldError::invalid(&metadata.child("name"), meta::name(object), detail));
+    }
+    group(spec, errors);
+    scope(spec, errors);
+    names_of(&spec["names"], errors);
+    versions(spec, errors);
+    conversion(&spec["conversion"], errors);
+    if spec.flag("preserveUnknownFields") {
+        let detail =
+            "cannot set to true, set x-kubernetes-preserve-unknown-fields to true in spec.versions[*].schema instead";
+        errors.push(FieldError::invalid(&SPEC.child("preserveUnknownFields"), true, detail));
+    }
+    let status = Path::new("status");
+    let stored = status.child("storedVersions");
+    for (index, version) in object["status"].items("storedVersions").iter().enumerate() {
+        if !spec.items("versions").iter().any(|one| one["name"] == *version) {
+            let detail = "missing from spec.versions; v1 must not be removed until no object of it is stored";
+            let detail = detail.replacen("v1", version.as_str().unwrap_or_default(), 1);
+            errors.push(FieldError::invalid(&stored.index(index), version.clone(), detail));
+        }
+    }
+}
+
+/// What must hold for new ones.
+pub(super) fn create(object: &Value, errors: &mut Vec<FieldError>) {
+    let group = object["spec"].text("group");
+    let protected = ["k8s.io", "kubernetes.io"]
+        .iter()
+        .any(|own| group == *own || group.strip_suffix(own).is_some_and(|rest| rest.ends_with('.')));
+    if protected && meta::annotation(object, APPROVAL).is_none_or(str::is_empty) {
+        let metadata = Path::new("metadata");
+        let annotations = metadata.child("annotations");
+        let detail = format!(
+            "protected groups must have approval annotation {APPROVAL:?}, see \
+             https://github.com/kubernetes/enhancements/pull/1111"
+        );
+        errors.push(FieldError::required(&annotations.key(APPROVAL), detail));
+    }
+}
+
+/// What must hold for changes.
+pub(super) fn update(new: &Value, old: &Value, errors: &mut Vec<FieldError>) {
+    let mut fixed = vec![("group", None)];
+    if holds(old, "Established") {
+        fixed.extend([("scope", None), ("names", Some("kind")), ("names", Some("plural"))]);
+    }
+    for (field, inner) in fixed {
+        let get = |object: &Value| match inner {
+            Some(inner) => object["spec"][field][inner].clone(),
+            None => object["spec"][field].clone(),
+        };
+        let (now, before) = (get(new), get(old));
+        if now != before {
+            let place = SPEC.child(field);
+            let place = inner.map_or(place, |inner| place.child(inner));
+            errors.push(FieldError::invalid(&place, now, "field is immutable"));
+        }
+    }
+}
+
+fn group(spec: &Value, errors: &mut Vec<FieldError>) {
+    let (place, group) = (SPEC.child("group"), spec.text("group"));
+    if group.is_empty() {
+        return errors.push(FieldError::required(&place, ""));
+    }
+    let problems = names::dns_subdomain(group);
+    if problems.is_empty() && !group.contains('.') {
+        errors.push(FieldError::invalid(&place, group, "should be a domain with at least one dot"));
+    }
+    errors.extend(problems.into_iter().map(|problem| FieldError::invalid(&place, group, problem)));
+}
+
+fn scope(spec: &Value, errors: &mut Vec<FieldError>) {
+    let place = SPEC.child("scope");
+    match spec.text("scope") {
+        "Cluster" | "Namespaced" => {}
+        "" => errors.push(FieldError::required(&place, "")),
+        other => errors.push(FieldError::not_supported(&place, other, &["Cluster", "Namespaced"])),
+    }
+}
+
+fn names_of(given: &Value, errors: &mut Vec<FieldError>) {
+    let place = SPEC.child("names");
+    for field in ["plural", "singular", "kind", "listKind"] {
+        let (at, text) = (place.child(field), given.text(field));
+        if text.is_empty() {
+            errors.push(FieldError::required(&at, ""));
+            continue;
+        }
+        let mixed = matches!(field, "kind" | "listKind");
+        for problem in names::dns_1035_label(&if mixed { text.to_lowercase() } else { text.to_owned() }) {
+            let detail = match mixed {
+                true => format!("may have mixed case, but should otherwise match: {problem}"),
+                false => problem,
+            };
+            errors.push(FieldError::invalid(&at, text, detail));
+        }
+    }
+    for field in ["shortNames", "categories"] {
+        let list = place.child(field);
+        for (index, name) in given.items(field).iter().enumerate() {
+            let text = name.as_str().unwrap_or_default();
+            let problems = names::dns_1035_label(text).into_iter();
+            errors.extend(problems.map(|problem| FieldError::invalid(&list.index(index), text, problem)));
+        }
+    }
+    if !given.text("kind").is_empty() && given.text("kind") == given.text("listKind") {
+        let detail = "kind and listKind may not be the same";
+        errors.push(FieldError::invalid(&place.child("listKind"), given.text("listKind"), detail));
+    }
+}
+
+fn versions(spec: &Value, errors: &mut Vec<FieldError>) {
+    let place = SPEC.child("versions");
+    let versions = spec.items("versions");
+    let stored = versions.iter().filter(|version| version.flag("storage")).count();
+    if stored != 1 {
+        let detail = "must have exactly one version marked as storage version";
+        errors.push(FieldError::invalid(&place, spec["versions"].clone(), detail));
+    }
+    for (index, of) in versions.iter().enumerate() {
+        let at = place.index(index);
+        let name = of.text("name");
+        let problems = names::dns_1035_label(name).into_iter();
+        errors.extend(problems.map(|problem| FieldError::invalid(&at.child("name"), name, problem)));
+        if versions[..index].iter().any(|other| other.text("name") == name) {
+            errors.push(FieldError::invalid(&place, spec["versions"].clone(), "must contain unique version names"));
+        }
+        version(of, &at, errors);
+    }
+}
+
+fn version(version: &Value, at: &Path<'_>, errors: &mut Vec<FieldError>) {
+    let schema = at.child("schema");
+    let place = schema.child("openAPIV3Schema");
+    let props = &version["schema"]["openAPIV3Schema"];
+    if props.is_object() {
+        structural::check(props, &place, errors);
+    } else {
+        errors.push(FieldError::required(&place, "schemas are required"));
+    }
+    if version.get("deprecationWarning").is_some() && !version.flag("deprecated") {
+        let detail = "can only be set for deprecated versions";
+        errors.push(FieldError::invalid(
+            &at.child("deprecationWarning"),
+            version["deprecationWarning"].clone(),
+            detail,
+        ));
+    }
+    printer_columns(version, at, errors);
+    scale(&version["subresources"]["scale"], at, errors);
+    selectable(version, at, errors);
+}
+
+fn printer_columns(version: &Value, at: &Path<'_>, errors: &mut Vec<FieldError>) {
+    const TYPES: &[&str] = &["integer", "number", "string", "boolean", "date"];
+    const FORMATS: &[&str] = &["", "int32", "int64", "float", "double", "byte", "date", "date-time", "password"];
+    let list = at.child("additionalPrinterColumns");
+    for (index, column) in version.items("additionalPrinterColumns").iter().enumerate() {
+        let place = list.index(index);
+        if column.text("name").is_empty() {
+            errors.push(FieldError::required(&place.child("name"), ""));
+        }
+        match column.text("type") {
+            "" => errors
+                .push(FieldError::required(&place.child("type"), "must be one of integer,number,string,boolean,date")),
+            of if !TYPES.contains(&of) => {
+                errors.push(FieldError::invalid(
+                    &place.child("type"),
+                    of,
+                    "must be one of integer,number,string,boolean,date",
+                ));
+            }
+            _ => {}
+        }
+        if !FORMATS.contains(&column.text("format")) {
+            let detail = format!("must be one of {}", FORMATS[1..].join(","));
+            errors.push(FieldError::invalid(&place.child("format"), column.text("format"), detail));
+        }
+        match column.text("jsonPath") {
+            "" => errors.push(FieldError::required(&place.child("jsonPath"), "")),
+            path => {
+                if let Err(error) = columns::check_path(path) {
+                    errors.push(FieldError::invalid(&place.child("jsonPath"), path, error));
+                }
+            }
+        }
+    }
+}
+
+fn scale(scale: &Value, at: &Path<'_>, errors: &mut Vec<FieldError>) {
+    if !scale.is_object() {
+        return;
+    }
+    let parts = at.child("subresources");
+    let place = parts.child("scale");
+    for (field, starts) in [
+        ("specReplicasPath", &[".spec."] as &[&str]),
+        ("statusReplicasPath", &[".status."]),
+        ("labelSelectorPath", &[".spec.", ".status."]),
+    ] {
+        let text = scale.text(field);
+        let at = place.child(field);
+        if text.is_empty() {
+            if field != "labelSelectorPath" {
+                errors.push(FieldError::required(&at, ""));
+            }
+        } else if columns::plain_fields(text).is_none() {
+            errors.push(FieldError::invalid(
+                &at,
+                text,
+                "should be a simple json path: no array notation, wildcards or filters",
+            ));
+        } else if !starts.iter().any(|start| text.starts_with(start)) {
+            let detail = format!(
+                "should be a json path under either {}",
+                starts.join(" or ").replace(". ", " ").trim_end_matches('.')
+            );
+            errors.push(FieldError::invalid(&at, text, detail));
+        }
+    }
+}
+
+fn selectable(version: &Value, at: &Path<'_>, errors: &mut Vec<FieldError>) {
+    let list = at.child("selectableFields");
+    let fields = version.items("selectableFields");
+    if fields.len() > 8 {
+        errors.push(FieldError::too_many(&list, fields.len(), 8));
+    }
+    let props = &version["schema"]["openAPIV3Schema"];
+    for (index, field) in fields.iter().enumerate() {
+        let item = list.index(index);
+        let place = item.child("jsonPath");
+        let path = field.text("jsonPath");
+        let mut wrong = |detail: &str| errors.push(FieldError::invalid(&place, path, detail));
+        let Some(steps) = columns::plain_fields(path).filter(|steps| !steps.is_empty()) else {
+            wrong("is an invalid path: it may only name fields");
+            continue;
+        };
+        if steps[0] == "metadata" {
+            wrong("must not point to fields in metadata");
+        }
+        let found = steps.iter().fold(props, |at, step| &at["properties"][step.as_str()]);
+        if !["string", "boolean", "integer"].contains(&found.text("type")) {
+            wrong("is an invalid path: must point to a field of type string, boolean or integer");
+        }
+        if fields[..index].contains(field) {
+            errors.push(FieldError::duplicate(&place, path));
+        }
+    }
+}
+
+fn conversion(conversion: &Value, errors: &mut Vec<FieldError>) {
+    let place = SPEC.child("conversion");
+    let webhook = place.child("webhook");
+    match conversion.text("strategy") {
+        "None" if conversion["webhook"].is_object() => {
+            errors.push(FieldError::forbidden(&webhook, "should not be set when strategy is not set to Webhook"));
+        }
+        "None" => {}
+        "Webhook" => {
+            let config = &conversion["webhook"]["clientConfig"];
+            let at = webhook.child("clientConfig");
+            match (config.get("url").is_some(), config.get("service").is_some()) {
+                _ if !config.is_object() => {
+                    errors.push(FieldError::required(&at, "required when strategy is set to Webhook"));
+                }
+                (true, false) if !config.text("url").starts_with("https://") => {
+                    let detail = "'https' is the only allowed URL scheme; desired format: https://host[/path]";
+                    errors.push(FieldError::invalid(&at.child("url"), config.text("url"), detail));
+                }
+                (true, false) | (false, true) => {}
+                _ => errors.push(FieldError::required(&at, "exactly one of url or service is required")),
+            }
+            let versions = conversion["webhook"].items("conversionReviewVersions");
+            let at = webhook.child("conversionReviewVersions");
+            if versions.is_empty() {
+                errors.push(FieldError::required(&at, ""));
+            } else if !versions.iter().any(|version| version == "v1") {
+                let detail = "must include at least one of v1";
+                errors.push(FieldError::invalid(&at, Value::from(versions.to_vec()), detail));
+            }
+        }
+        "" => errors.push(FieldError::required(&place.child("strategy"), "")),
+        other => errors.push(FieldError::not_supported(&place.child("strategy"), other, &["None", "Webhook"])),
+    }
+}
