@@ -106,23 +106,24 @@ fn client(client: &Value, at: &Path<'_>, errors: &mut Vec<FieldError>) {
 
 fn web_address(url: &str, path: &Path<'_>, errors: &mut Vec<FieldError>) {
     const FORM: &str = "; desired format: https://host[/path]";
-    let mut wrong = |detail: String| errors.push(FieldError::invalid(path, url, detail));
-    let Some(rest) = url.strip_prefix("https://") else {
-        let scheme = url.split_once("://").map_or("", |(scheme, _)| scheme);
-        return wrong(format!("'https' is the only allowed URL scheme{FORM}").replace("''", scheme));
-    };
+    let mut wrong = |value: &str, detail: String| errors.push(FieldError::invalid(path, value, detail));
+    let (scheme, rest) = url.split_once("://").unwrap_or_default();
+    if scheme != "https" {
+        wrong(scheme, format!("'https' is the only allowed URL scheme{FORM}"));
+    }
     let (host, tail) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
     if host.is_empty() {
-        wrong(format!("host must be specified{FORM}"));
+        wrong(host, format!("host must be specified{FORM}"));
     }
-    if host.contains('@') {
-        wrong("user information is not permitted in the URL".to_owned());
+    if let Some((user, _)) = host.rsplit_once('@') {
+        wrong(user, "user information is not permitted in the URL".to_owned());
     }
-    if tail.contains('#') {
-        wrong("fragments are not permitted in the URL".to_owned());
+    let (tail, fragment) = tail.split_once('#').unwrap_or((tail, ""));
+    if !fragment.is_empty() {
+        wrong(fragment, "fragments are not permitted in the URL".to_owned());
     }
-    if tail.contains('?') {
-        wrong("query parameters are not permitted in the URL".to_owned());
+    if let Some((_, query)) = tail.split_once('?').filter(|(_, query)| !query.is_empty()) {
+        wrong(query, "query parameters are not permitted in the URL".to_owned());
     }
 }
 
@@ -164,7 +165,8 @@ fn resources(rule: &Value, path: &Path<'_>, errors: &mut Vec<FieldError>) {
         let (own, part) = resource.split_once('/').unwrap_or((resource, ""));
         if resource.is_empty() {
             errors.push(FieldError::required(&at, ""));
-        } else if part == "*" || part.is_empty() {
+        } else if matches!(part, "" | "*") {
+            // It is about no part in particular.
         } else if whole.contains(own) {
             let detail = format!("if '{own}/*' is present, must not specify {resource}");
             errors.push(FieldError::invalid(&at, *resource, detail));
