@@ -1,29 +1,40 @@
 //! The kinds: one folder or file each, or one for a few that are alike.
 
 mod api_service;
+mod autoscaling;
 mod certificates;
 mod common;
 mod config;
+mod cron_job;
+mod daemon_set;
 mod definition;
 mod device;
+mod disruption;
 mod endpoints;
 mod event;
 mod event_view;
 mod flow;
 mod ingress;
+mod job;
 mod lease;
+mod limit_range;
 mod namespace;
 mod network_policy;
 mod node;
 mod pod;
+mod pod_template;
 mod policy;
 mod priority;
+mod quota;
 mod rbac;
 mod review;
 mod runtime_class;
 mod service;
 mod service_cidr;
+mod stateful_set;
 mod storage;
+mod template;
+mod volume;
 mod webhook;
 mod workload;
 
@@ -41,9 +52,15 @@ pub(crate) const ALL: &[&Resource] = &[
     &config::CONFIG_MAPS,
     &endpoints::ENDPOINTS,
     &event::EVENTS,
+    &limit_range::LIMIT_RANGES,
     &namespace::NAMESPACES,
     &node::NODES,
+    &volume::PERSISTENT_VOLUME_CLAIMS,
+    &volume::PERSISTENT_VOLUMES,
     &pod::PODS,
+    &pod_template::POD_TEMPLATES,
+    &workload::REPLICATION_CONTROLLERS,
+    &quota::RESOURCE_QUOTAS,
     &config::SECRETS,
     &config::SERVICE_ACCOUNTS,
     &service::SERVICES,
@@ -55,14 +72,21 @@ pub(crate) const ALL: &[&Resource] = &[
     &webhook::VALIDATING,
     &definition::CUSTOM_RESOURCE_DEFINITIONS,
     &api_service::API_SERVICES,
+    &stateful_set::CONTROLLER_REVISIONS,
+    &daemon_set::DAEMON_SETS,
     &workload::DEPLOYMENTS,
     &workload::REPLICA_SETS,
+    &stateful_set::STATEFUL_SETS,
     &review::SELF_SUBJECT_REVIEWS,
     &review::TOKEN_REVIEWS,
     &review::LOCAL_SUBJECT_ACCESS_REVIEWS,
     &review::SELF_SUBJECT_ACCESS_REVIEWS,
     &review::SELF_SUBJECT_RULES_REVIEWS,
     &review::SUBJECT_ACCESS_REVIEWS,
+    &autoscaling::AUTOSCALERS_V2,
+    &autoscaling::AUTOSCALERS_V1,
+    &cron_job::CRON_JOBS,
+    &job::JOBS,
     &certificates::SIGNING_REQUESTS,
     &lease::LEASES,
     &endpoints::ENDPOINT_SLICES,
@@ -75,6 +99,7 @@ pub(crate) const ALL: &[&Resource] = &[
     &network_policy::NETWORK_POLICIES,
     &service_cidr::SERVICE_CIDRS,
     &runtime_class::RUNTIME_CLASSES,
+    &disruption::POD_DISRUPTION_BUDGETS,
     &rbac::CLUSTER_ROLE_BINDINGS,
     &rbac::CLUSTER_ROLES,
     &rbac::ROLE_BINDINGS,

@@ -113,6 +113,9 @@ pub(crate) struct Stored {
     pub(crate) from: fn(&mut Value),
 }
 
+/// Reduces a new version of an object to what may change in a part of it; answers with what is wrong.
+pub(crate) type ChangePart = fn(&mut Value, &Value) -> Vec<FieldError>;
+
 /// What is special about a kind. Everything else is the same for all of them.
 pub(crate) struct Rules {
     /// Fills in what is not said.
@@ -125,6 +128,8 @@ pub(crate) struct Rules {
     pub(crate) validate_create: fn(&Value, &mut Vec<FieldError>),
     /// What must hold for a change (new, old), apart from metadata and `validate`.
     pub(crate) validate_update: fn(&Value, &Value, &mut Vec<FieldError>),
+    /// What must hold for a change of the status (new, old), apart from metadata.
+    pub(crate) validate_status: fn(&Value, &Value, &mut Vec<FieldError>),
     /// The status of a new object; `None`: what the client sent, or no status at all.
     pub(crate) initial_status: Option<fn(&Value) -> Value>,
     /// Further changes to a new object.
@@ -143,6 +148,11 @@ pub(crate) struct Rules {
     pub(crate) cells: fn(&Value, Timestamp) -> Vec<Value>,
     /// What its users have to be told when they create one.
     pub(crate) warn: fn(&Value) -> Option<String>,
+    /// Parts with a path of their own that change something else than the status: how a new version
+    /// (new, old) is reduced to what may change there, and what is wrong with it.
+    pub(crate) parts: &'static [(&'static str, ChangePart)],
+    /// Whether dependents are kept unless the client says otherwise.
+    pub(crate) keeps_dependents: bool,
     /// What is stored, if it is not this kind itself.
     pub(crate) stored: Option<Stored>,
 }
@@ -155,6 +165,7 @@ impl Rules {
         validate: |_, _| {},
         validate_create: |_, _| {},
         validate_update: |_, _, _| {},
+        validate_status: |_, _, _| {},
         initial_status: None,
         prepare_create: |_| {},
         prepare_part: |_, _, _, _| {},
@@ -164,6 +175,8 @@ impl Rules {
         fields: &[],
         cells: |object, now| vec![meta::name(object).into(), crate::print::age(object, now)],
         warn: |_| None,
+        parts: &[],
+        keeps_dependents: false,
         stored: None,
     };
 }
@@ -227,7 +240,47 @@ pub fn find_api_kind(api_version: &str, kind: &str) -> Option<&'static Resource>
     find_kind(group, version, kind)
 }
 
+impl Subresource {
+    /// `status` of a kind.
+    pub(crate) const fn status(
+        group: &'static str,
+        version: &'static str,
+        kind: &'static str,
+        type_name: &'static str,
+    ) -> Self {
+        Self { name: "status", group, version, kind, verbs: kinds::PART_VERBS, type_name }
+    }
+
+    /// `scale`, the same for whatever has replicas.
+    pub(crate) const SCALE: Self = Self {
+        name: "scale",
+        group: "autoscaling",
+        version: "v1",
+        kind: "Scale",
+        verbs: kinds::PART_VERBS,
+        type_name: "io.k8s.api.autoscaling.v1.Scale",
+    };
+}
+
 impl Resource {
+    /// What most kinds have in common; the names are still missing.
+    pub(crate) const NAMESPACED: Self = Self {
+        group: "",
+        version: "v1",
+        kind: "",
+        plural: "",
+        singular: "",
+        short_names: &[],
+        categories: &[],
+        scope: Scope::Namespaced,
+        verbs: kinds::ALL_VERBS,
+        subresources: &[],
+        durability: Durability::Disk,
+        type_name: "",
+        columns: &[Column::NAME, Column::AGE],
+        rules: Rules::PLAIN,
+    };
+
     /// `v1`, `apps/v1`
     #[must_use]
     pub fn api_version(&self) -> String {

@@ -7,10 +7,17 @@ use crate::meta;
 use crate::selector::LabelSelector;
 use crate::value::{Read as _, object, put};
 
-/// The scale of a Deployment or ReplicaSet.
+/// The scale of whatever has replicas.
 #[must_use]
 pub fn of(workload: &Value) -> Value {
-    let selector = LabelSelector::from_json(&workload["spec"]["selector"]).map(|s| s.to_string());
+    let selector = &workload["spec"]["selector"];
+    // ReplicationControllers still have plain labels there.
+    let selector = if workload["kind"] == "ReplicationController" {
+        LabelSelector::from_labels(selector)
+    } else {
+        LabelSelector::from_json(selector)
+    };
+    let selector = selector.map(|s| s.to_string());
     let mut metadata = json!({});
     for field in ["name", "namespace", "uid", "resourceVersion", "creationTimestamp"] {
         if let Some(value) = workload["metadata"].get(field) {

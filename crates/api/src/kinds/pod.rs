@@ -1,13 +1,17 @@
 //! Pod: containers that share a network, and the questions one may ask about them.
 
+mod affinity;
 mod containers;
 mod default;
 mod env;
+mod ephemeral;
 mod print;
 mod probes;
 mod qos;
+mod resize;
 mod resources;
 mod security;
+mod storage;
 mod update;
 mod validate;
 mod volumes;
@@ -19,8 +23,10 @@ use crate::resource::{Column, Durability, Resource, Rules, Scope, Subresource};
 use crate::validate::names;
 use crate::value::Read as _;
 
+pub(super) use affinity::node_selector;
 pub(super) use default::spec as default_spec;
 pub(super) use validate::{spec as validate_spec, tolerate as validate_toleration};
+pub(super) use volumes::source as volume_source;
 
 const TYPE: &str = "io.k8s.api.core.v1.Pod";
 const BINDING: &str = "io.k8s.api.core.v1.Binding";
@@ -37,7 +43,17 @@ pub(super) static PODS: Resource = Resource {
     verbs: super::ALL_VERBS,
     subresources: &[
         part("binding", "Binding", &["create"], BINDING),
+        part("ephemeralcontainers", "Pod", super::PART_VERBS, TYPE),
+        Subresource {
+            name: "eviction",
+            group: "policy",
+            version: "v1",
+            kind: "Eviction",
+            verbs: &["create"],
+            type_name: "io.k8s.api.policy.v1.Eviction",
+        },
         part("log", "Pod", &["get"], TYPE),
+        part("resize", "Pod", super::PART_VERBS, TYPE),
         part("status", "Pod", super::PART_VERBS, TYPE),
     ],
     durability: Durability::Disk,
@@ -56,8 +72,9 @@ pub(super) static PODS: Resource = Resource {
     rules: Rules {
         default: default::pod,
         validate: validate::pod,
+        validate_create: validate_new,
         validate_update: update::validate,
-        initial_status: Some(|pod| json!({"phase": "Pending", "qosClass": qos::class(&pod["spec"])})),
+        initial_status: Some(initial_status),
         generation: Some(|new, old| new["spec"] != old["spec"]),
         fields: &[
             ("spec.nodeName", "/spec/nodeName"),
@@ -70,9 +87,34 @@ pub(super) static PODS: Resource = Resource {
             ("status.nominatedNodeName", "/status/nominatedNodeName"),
         ],
         cells: print::cells,
+        parts: &[("ephemeralcontainers", ephemeral::change), ("resize", resize::change)],
         ..Rules::PLAIN
     },
 };
+
+fn initial_status(pod: &Value) -> Value {
+    let mut status = json!({"phase": "Pending", "qosClass": qos::class(&pod["spec"])});
+    if pod["spec"].has("schedulingGates") {
+        let condition = json!({
+            "type": "PodScheduled",
+            "status": "False",
+            "reason": "SchedulingGated",
+            "message": "Scheduling is blocked due to non-empty scheduling gates",
+        });
+        crate::value::put(&mut status, "conditions", json!([condition]));
+    }
+    status
+}
+
+/// What must hold for new pods only.
+fn validate_new(pod: &Value, errors: &mut Vec<FieldError>) {
+    ephemeral::none_at_first(pod, errors);
+    if pod["spec"].has("schedulingGates") && pod["spec"].has("nodeName") {
+        let spec = Path::new("spec");
+        let detail = "cannot be set until all schedulingGates have been cleared";
+        errors.push(FieldError::forbidden(&spec.child("nodeName"), detail));
+    }
+}
 
 /// Bindings are written, never read: what a scheduler says about a pod.
 pub(super) static BINDINGS: Resource = Resource {

@@ -1,4 +1,4 @@
-//! Deployment and ReplicaSet: so many pods made from one template.
+//! Deployment, ReplicaSet and ReplicationController: so many pods made from one template.
 
 mod default;
 mod validate;
@@ -6,23 +6,21 @@ mod validate;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::template::{self, CONTAINERS, IMAGES, SELECTOR, count};
 use crate::meta;
 use crate::print;
 use crate::resource::{Column, Durability, Resource, Rules, Scope, Subresource};
-use crate::value::Read as _;
 
-const SCALE: Subresource = Subresource {
-    name: "scale",
-    group: "autoscaling",
-    version: "v1",
-    kind: "Scale",
-    verbs: super::PART_VERBS,
-    type_name: "io.k8s.api.autoscaling.v1.Scale",
-};
-
-const CONTAINERS: Column = Column::new("Containers", "The names of the containers.").wide();
-const IMAGES: Column = Column::new("Images", "The images of the containers.").wide();
-const SELECTOR: Column = Column::new("Selector", "The labels of the pods.").wide();
+const REPLICAS: &[Column] = &[
+    Column::NAME,
+    Column::new("Desired", "How many pods there should be.").integer(),
+    Column::new("Current", "How many pods there are.").integer(),
+    Column::new("Ready", "How many pods are ready.").integer(),
+    Column::AGE,
+    CONTAINERS,
+    IMAGES,
+    SELECTOR,
+];
 
 pub(super) static DEPLOYMENTS: Resource = Resource {
     group: "apps",
@@ -34,7 +32,10 @@ pub(super) static DEPLOYMENTS: Resource = Resource {
     categories: &["all"],
     scope: Scope::Namespaced,
     verbs: super::ALL_VERBS,
-    subresources: &[SCALE, status("Deployment", "io.k8s.api.apps.v1.Deployment")],
+    subresources: &[
+        Subresource::SCALE,
+        Subresource::status("apps", "v1", "Deployment", "io.k8s.api.apps.v1.Deployment"),
+    ],
     durability: Durability::Disk,
     type_name: "io.k8s.api.apps.v1.Deployment",
     columns: &[
@@ -50,7 +51,8 @@ pub(super) static DEPLOYMENTS: Resource = Resource {
     rules: Rules {
         default: default::deployment,
         validate: validate::deployment,
-        validate_update: validate::same_selector,
+        validate_update: template::same_selector,
+        validate_status: validate::deployment_status,
         initial_status: Some(|_| json!({})),
         generation: Some(|new, old| {
             new["spec"] != old["spec"] || new["metadata"]["annotations"] != old["metadata"]["annotations"]
@@ -70,38 +72,51 @@ pub(super) static REPLICA_SETS: Resource = Resource {
     categories: &["all"],
     scope: Scope::Namespaced,
     verbs: super::ALL_VERBS,
-    subresources: &[SCALE, status("ReplicaSet", "io.k8s.api.apps.v1.ReplicaSet")],
+    subresources: &[
+        Subresource::SCALE,
+        Subresource::status("apps", "v1", "ReplicaSet", "io.k8s.api.apps.v1.ReplicaSet"),
+    ],
     durability: Durability::Disk,
     type_name: "io.k8s.api.apps.v1.ReplicaSet",
-    columns: &[
-        Column::NAME,
-        Column::new("Desired", "How many pods there should be.").integer(),
-        Column::new("Current", "How many pods there are.").integer(),
-        Column::new("Ready", "How many pods are ready.").integer(),
-        Column::AGE,
-        CONTAINERS,
-        IMAGES,
-        SELECTOR,
-    ],
+    columns: REPLICAS,
     rules: Rules {
         default: default::replica_set,
         validate: validate::replica_set,
-        validate_update: validate::same_selector,
+        validate_update: template::same_selector,
+        validate_status: validate::status,
         initial_status: Some(|_| json!({"replicas": 0})),
         generation: Some(|new, old| new["spec"] != old["spec"]),
         fields: &[("status.replicas", "/status/replicas")],
-        cells: replica_set_cells,
+        cells: |set, now| replica_cells(set, print::selector(&set["spec"]["selector"]), now),
         ..Rules::PLAIN
     },
 };
 
-const fn status(kind: &'static str, type_name: &'static str) -> Subresource {
-    Subresource { name: "status", group: "apps", version: "v1", kind, verbs: super::PART_VERBS, type_name }
-}
-
-fn count(of: &Value, field: &str) -> i64 {
-    of.int(field).unwrap_or_default()
-}
+pub(super) static REPLICATION_CONTROLLERS: Resource = Resource {
+    kind: "ReplicationController",
+    plural: "replicationcontrollers",
+    singular: "replicationcontroller",
+    short_names: &["rc"],
+    categories: &["all"],
+    subresources: &[
+        Subresource::SCALE,
+        Subresource::status("", "v1", "ReplicationController", "io.k8s.api.core.v1.ReplicationController"),
+    ],
+    type_name: "io.k8s.api.core.v1.ReplicationController",
+    columns: REPLICAS,
+    rules: Rules {
+        default: default::replication_controller,
+        validate: validate::replication_controller,
+        validate_status: validate::status,
+        initial_status: Some(|_| json!({"replicas": 0})),
+        generation: Some(|new, old| new["spec"] != old["spec"]),
+        fields: &[("status.replicas", "/status/replicas")],
+        cells: |controller, now| replica_cells(controller, print::labels(&controller["spec"]["selector"]), now),
+        keeps_dependents: true,
+        ..Rules::PLAIN
+    },
+    ..Resource::NAMESPACED
+};
 
 fn deployment_cells(deployment: &Value, now: Timestamp) -> Vec<Value> {
     let (spec, status) = (&deployment["spec"], &deployment["status"]);
@@ -118,7 +133,7 @@ fn deployment_cells(deployment: &Value, now: Timestamp) -> Vec<Value> {
     ]
 }
 
-fn replica_set_cells(set: &Value, now: Timestamp) -> Vec<Value> {
+fn replica_cells(set: &Value, selector: Value, now: Timestamp) -> Vec<Value> {
     let (spec, status) = (&set["spec"], &set["status"]);
     let [names, images] = print::containers(&spec["template"]);
     vec![
@@ -129,6 +144,6 @@ fn replica_set_cells(set: &Value, now: Timestamp) -> Vec<Value> {
         print::age(set, now),
         names,
         images,
-        print::selector(&spec["selector"]),
+        selector,
     ]
 }

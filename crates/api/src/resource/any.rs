@@ -277,6 +277,25 @@ impl AnyResource {
         either!(self, of => { let _ = of; crate::scale::apply(object, scale) }, of.apply_scale(object, scale));
     }
 
+    /// The part of this name that changes something else than the status.
+    #[must_use]
+    pub fn changing_part(&self, name: &str) -> Option<&'static str> {
+        either!(self, of => of.changing_part(name), { let _ = of; None })
+    }
+
+    /// Reduces `new` to a change of that part of `old`, and says what is wrong with it.
+    #[must_use]
+    pub fn change_part(&self, part: &str, new: &mut Value, old: &Value) -> Option<Vec<FieldError>> {
+        either!(self, of => of.change_part(part, new, old), { let _ = of; None })
+    }
+
+    /// Whether dependents are kept when an object is deleted by a client that does not say what becomes
+    /// of them.
+    #[must_use]
+    pub fn keeps_dependents(&self) -> bool {
+        either!(self, of => of.keeps_dependents(), { let _ = of; false })
+    }
+
     /// Whether a selector names only fields that this kind can be selected by.
     pub fn check_field_selector(&self, selector: &FieldSelector) -> Result<(), Status> {
         either!(self, of => of.check_field_selector(selector), of.check_field_selector(selector))

@@ -91,6 +91,9 @@ impl Resource {
     pub fn validate_part_update(&self, part: &str, new: &Value, old: &Value) -> Vec<FieldError> {
         let mut errors = objectmeta::update(new, old);
         (self.rules.validate_part)(part, new, old, &mut errors);
+        if part == "status" {
+            (self.rules.validate_status)(new, old, &mut errors);
+        }
         errors
     }
 
@@ -98,6 +101,34 @@ impl Resource {
     #[must_use]
     pub fn warning(&self, object: &Value) -> Option<String> {
         (self.rules.warn)(object)
+    }
+
+    /// Reduces `new` to a change of that part of `old`, and says what is wrong with it. `None`: there is
+    /// no such part that can be changed like that.
+    #[must_use]
+    pub fn change_part(&self, part: &str, new: &mut Value, old: &Value) -> Option<Vec<FieldError>> {
+        let (_, change) = self.rules.parts.iter().find(|(name, _)| *name == part)?;
+        carry_metadata(new, old);
+        let mut wrong = change(new, old);
+        if self.rules.generation.is_some_and(|changed| changed(new, old)) {
+            meta::set(new, "generation", meta::generation(old) + 1);
+        }
+        let mut errors = objectmeta::update(new, old);
+        errors.append(&mut wrong);
+        Some(errors)
+    }
+
+    /// The part of this name that changes something else than the status.
+    #[must_use]
+    pub fn changing_part(&self, name: &str) -> Option<&'static str> {
+        self.rules.parts.iter().map(|(part, _)| *part).find(|part| *part == name)
+    }
+
+    /// Whether dependents are kept when an object is deleted by a client that does not say what becomes
+    /// of them.
+    #[must_use]
+    pub fn keeps_dependents(&self) -> bool {
+        self.rules.keeps_dependents
     }
 
     /// Whether a selector names only fields that this kind can be selected by.

@@ -95,7 +95,7 @@ fn common(object: &Value, errors: &mut Vec<FieldError>) {
         errors.push(FieldError::invalid(&META.child("generation"), meta::generation(object), detail));
     }
     labels(&object["metadata"]["labels"], &META.child("labels"), errors);
-    annotations(object, errors);
+    annotation_map(&object["metadata"]["annotations"], &META.child("annotations"), errors);
     owners(object, errors);
 }
 
@@ -107,16 +107,16 @@ pub fn labels(map: &Value, path: &Path<'_>, errors: &mut Vec<FieldError>) {
     }
 }
 
-fn annotations(object: &Value, errors: &mut Vec<FieldError>) {
-    let path = META.child("annotations");
+/// The keys of a map of annotations, and its size.
+pub fn annotation_map(map: &Value, path: &Path<'_>, errors: &mut Vec<FieldError>) {
     let mut size = 0;
-    for (key, value) in meta::annotations(object) {
+    for (key, value) in meta::strings(map) {
         size += key.len() + value.len();
         let problems = names::qualified_name(&key.to_lowercase());
-        errors.extend(problems.into_iter().map(|p| FieldError::invalid(&path, key, p)));
+        errors.extend(problems.into_iter().map(|p| FieldError::invalid(path, key, p)));
     }
     if size > ANNOTATIONS_LIMIT {
-        errors.push(FieldError::too_long(&path, ANNOTATIONS_LIMIT));
+        errors.push(FieldError::too_long(path, ANNOTATIONS_LIMIT));
     }
 }
 

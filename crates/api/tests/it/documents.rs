@@ -29,17 +29,23 @@ fn discovery_lists_kinds_and_their_parts() {
     let apps = discovery::resources(&Catalogue::default(), "apps", "v1").unwrap();
     let names: Vec<&str> = apps["resources"].as_array().unwrap().iter().map(|r| r["name"].as_str().unwrap()).collect();
     let expected = [
+        "controllerrevisions",
+        "daemonsets",
+        "daemonsets/status",
         "deployments",
         "deployments/scale",
         "deployments/status",
         "replicasets",
         "replicasets/scale",
         "replicasets/status",
+        "statefulsets",
+        "statefulsets/scale",
+        "statefulsets/status",
     ];
     assert_eq!(names, expected);
     assert_eq!(apps["groupVersion"], "apps/v1");
-    assert_eq!(apps["resources"][1]["group"], "autoscaling");
-    assert_eq!(apps["resources"][0]["shortNames"], json!(["deploy"]));
+    assert_eq!(apps["resources"][4]["group"], "autoscaling");
+    assert_eq!(apps["resources"][3]["shortNames"], json!(["deploy"]));
     assert!(discovery::resources(&Catalogue::default(), "apps", "v2").is_none());
     assert!(discovery::group(&Catalogue::default(), "nope").is_none());
     assert_eq!(discovery::group(&Catalogue::default(), "apps").unwrap()["preferredVersion"]["groupVersion"], "apps/v1");

@@ -3,10 +3,14 @@
 
 mod cluster;
 mod documents;
+mod jobs;
 mod lifecycle;
 mod objects;
 mod pods;
+mod rows;
 mod services;
+mod sets;
+mod storage;
 mod tables;
 mod workloads;
 

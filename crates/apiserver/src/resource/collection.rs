@@ -112,7 +112,10 @@ fn operation(kind: &Kind, wish: &Wish, entry: &Entry) -> Result<Option<Op>, Stat
     let (_, name) = kind.names(&entry.key);
     admission::delete(kind, name)?;
     let expect = Expect::Modified(entry.modified);
-    let plain = wish.propagation.is_none() && !decide::is_graceful(kind) && is_plain(&entry.value);
+    let plain = wish.propagation.is_none()
+        && !kind.resource.keeps_dependents()
+        && !decide::is_graceful(kind)
+        && is_plain(&entry.value);
     if plain && !decide::lingers(kind) {
         return Ok(Some(Op::delete(entry.key.clone()).expecting(expect).showing(kind.reopen(&entry.value))));
     }

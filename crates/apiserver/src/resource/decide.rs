@@ -55,7 +55,7 @@ pub(super) fn decide(kind: &Kind, old: &Value, wish: &Wish, now: Timestamp) -> D
     if custom::is_definition(kind) && meta::deletion_timestamp(old).is_none() {
         end_definition(&mut new, now);
     }
-    set_finalizers(&mut new, wish.propagation);
+    set_finalizers(&mut new, wish.propagation.or_else(|| usual(kind, old)));
     if is_graceful(kind) {
         shorten(&mut new, wish, now);
     } else if meta::deletion_timestamp(&new).is_none() {
@@ -92,6 +92,12 @@ pub(crate) fn is_over(kind: &Kind, object: &Value) -> bool {
         && meta::finalizers(object).next().is_none()
         && object["metadata"]["deletionGracePeriodSeconds"].as_i64().unwrap_or(0) == 0
         && !(is_namespace(kind) && object["spec"]["finalizers"].as_array().is_some_and(|list| !list.is_empty()))
+}
+
+/// What becomes of dependents if the client does not say.
+fn usual(kind: &Kind, object: &Value) -> Option<Propagation> {
+    let said = meta::finalizers(object).any(|own| [ORPHAN, FOREGROUND].contains(&own));
+    (kind.resource.keeps_dependents() && !said).then_some(Propagation::Orphan)
 }
 
 /// The finalizers that say what becomes of dependents are those of the latest wish.

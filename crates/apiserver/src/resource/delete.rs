@@ -38,6 +38,9 @@ const RETURNED: &[&str] = &[
     "volumeattachments",
     "volumeattributesclasses",
 ];
+/// What surprises those who delete a Job.
+const PODS_STAY: &str = "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background \
+                         to remove them or set propagationPolicy=Orphan to suppress this warning";
 
 /// The options of a delete.
 #[derive(Clone, Debug, Default)]
@@ -61,10 +64,17 @@ impl DeleteOptions {
         let options = schema::decode(schema::DELETE_OPTIONS, &mut source)
             .map_err(|error| Status::bad_request(format!("cannot read the DeleteOptions: {error}")))?
             .object;
+        let mut options = Self::of(&options)?;
+        options.dry_run |= Self::from_query(call.query())?.dry_run;
+        Ok(options)
+    }
+
+    /// From a `DeleteOptions` object.
+    pub(super) fn of(options: &Value) -> Result<Self, Status> {
         let text = |value: &Value| value.as_str().map(str::to_owned);
         let dry_run = options["dryRun"].as_array().into_iter().flatten().filter_map(Value::as_str);
         Ok(Self {
-            dry_run: write::dry_run(dry_run, "DeleteOptions")? | Self::from_query(call.query())?.dry_run,
+            dry_run: write::dry_run(dry_run, "DeleteOptions")?,
             wish: Wish {
                 grace: options["gracePeriodSeconds"].as_i64(),
                 propagation: propagation(options["propagationPolicy"].as_str(), options["orphanDependents"].as_bool())?,
@@ -72,6 +82,13 @@ impl DeleteOptions {
             uid: text(&options["preconditions"]["uid"]),
             version: text(&options["preconditions"]["resourceVersion"]),
         })
+    }
+
+    /// Asks for that version, unless the client already asked for one; whether it did not.
+    pub(super) fn pin(&mut self, version: &str) -> bool {
+        let free = self.version.is_none();
+        self.version.get_or_insert_with(|| version.to_owned());
+        free
     }
 
     fn from_query(query: &Query) -> Result<Self, Status> {
@@ -111,12 +128,21 @@ fn propagation(policy: Option<&str>, orphan: Option<bool>) -> Result<Option<Prop
 /// Answers a delete of the object that the path names.
 pub(super) async fn delete(call: &Call, body: Body) -> Answer {
     let options = DeleteOptions::read(call, body).await?;
+    let mut response = answer(call, by_name(call, &options).await?, &options)?;
+    if options.wish.propagation.is_none() && call.kind.is("batch", "jobs") {
+        respond::warn(&mut response, &[PODS_STAY.to_owned()]);
+    }
+    Ok(response)
+}
+
+/// Deletes the object that the path names.
+pub(super) async fn by_name(call: &Call, options: &DeleteOptions) -> Result<Outcome, Status> {
     admission::delete(&call.kind, call.name())?;
     for _ in 0..TRIES {
         let entry = call.state.store.snapshot().get(&call.key()).cloned();
         let entry = entry.ok_or_else(|| Status::not_found(call.resource(), call.name()))?;
-        if let Some(outcome) = remove(call, &entry, &options).await? {
-            return answer(call, outcome, &options);
+        if let Some(outcome) = remove(call, &entry, options).await? {
+            return Ok(outcome);
         }
     }
     Err(Status::stale(call.resource(), call.name()))

@@ -1,6 +1,7 @@
 //! Parts of objects that have a path of their own: status, scale, binding, token, log and the rest.
 
 mod binding;
+mod eviction;
 mod log;
 mod scale;
 mod token;
@@ -37,6 +38,12 @@ pub(super) async fn handle(call: &Call, part: &str, body: Body) -> Answer {
         ("binding", "create") => binding::create(call, body).await,
         ("token", "create") => token::create(call, body).await,
         ("log", "get") => log::get(call).await,
-        (name, _) => Err(Status::not_implemented(format!("the subresource {name:?} is not implemented"))),
+        ("eviction", "create") => eviction::create(call, body).await,
+        (name, verb) => match (call.kind.resource.changing_part(name), verb) {
+            (Some(_), "get") => form::one(call, call.find(&call.state.store.snapshot())?.value.clone()),
+            (Some(name), "update") => update::replace_part(call, Part::Named(name), body).await,
+            (Some(name), "patch") => patch::patch_part(call, Part::Named(name), body).await,
+            _ => Err(Status::not_implemented(format!("the subresource {name:?} is not implemented"))),
+        },
     }
 }

@@ -40,6 +40,8 @@ pub(super) enum Part {
     Approval,
     /// A namespace's own finalizers.
     Finalize,
+    /// What that part says may change, such as a pod's ephemeral containers.
+    Named(&'static str),
     /// What the server itself changes, such as the node that a pod is bound to.
     Server,
 }
@@ -206,6 +208,7 @@ fn prepare(call: &Call, part: Part, new: &mut Value, old: &Value) -> Result<(), 
             new["spec"]["finalizers"] = finalizers;
             Vec::new()
         }
+        Part::Named(part) => resource.change_part(part, new, old).ok_or_else(Status::method_not_allowed_here)?,
         Part::Server => Vec::new(),
     };
     if errors.is_empty() { Ok(()) } else { Err(Status::invalid(resource.qualified_kind(), call.name(), &errors)) }

@@ -8,6 +8,7 @@ mod kinds;
 mod objects;
 mod pages;
 mod pods;
+mod registry;
 mod services;
 mod serving;
 mod support;

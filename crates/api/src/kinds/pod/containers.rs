@@ -19,6 +19,8 @@ pub(super) enum Role {
     Main,
     /// Something that comes before, or beside it.
     Init,
+    /// Something that is put into the pod while it runs.
+    Ephemeral,
 }
 
 pub(super) fn check(container: &Value, role: Role, volumes: &Known<'_>, at: &Path<'_>, errors: &mut Vec<FieldError>) {
@@ -54,7 +56,7 @@ fn lifecycle(container: &Value, role: Role, at: &Path<'_>, errors: &mut Vec<Fiel
     let at_policy = at.child("restartPolicy");
     if !policy.is_empty() && role == Role::Init && policy != "Always" {
         errors.push(FieldError::not_supported(&at_policy, policy, &["Always"]));
-    } else if !policy.is_empty() && role == Role::Main {
+    } else if !policy.is_empty() && role != Role::Init {
         errors.push(FieldError::forbidden(&at_policy, "may not be set for non-init containers"));
     }
     if role == Role::Init && policy != "Always" {
@@ -66,7 +68,9 @@ fn lifecycle(container: &Value, role: Role, at: &Path<'_>, errors: &mut Vec<Fiel
         }
         return;
     }
-    probes::check(container, at, errors);
+    if role != Role::Ephemeral {
+        probes::check(container, at, errors);
+    }
 }
 
 fn ports(container: &Value, at: &Path<'_>, errors: &mut Vec<FieldError>) {

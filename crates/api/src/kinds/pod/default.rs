@@ -135,8 +135,13 @@ fn volume(volume: &mut Value) {
             fill(source, "defaultMode", FILE_MODE);
         }
     }
-    if let Some(path) = existing(volume, "hostPath") {
-        fill(path, "type", "");
+    crate::kinds::volume::default_source(volume);
+    if let Some(claim) = existing(volume, "ephemeral").and_then(|of| existing(of, "volumeClaimTemplate")) {
+        crate::kinds::volume::default_claim(claim);
+    }
+    if let Some(image) = existing(volume, "image") {
+        let policy = if image_is_latest(image.text("reference")) { "Always" } else { "IfNotPresent" };
+        fill(image, "pullPolicy", policy);
     }
     if let Some(downward) = existing(volume, "downwardAPI") {
         downward_items(downward);

@@ -20,6 +20,61 @@ pub(super) fn pod(context: &Value, at: &Path<'_>, errors: &mut Vec<FieldError>) 
     seccomp(&context["seccompProfile"], &at.child("seccompProfile"), errors);
 }
 
+/// What the processes of a pod share with each other and with the node.
+pub(super) fn sharing(spec: &Value, at: &Path<'_>, errors: &mut Vec<FieldError>) {
+    if spec.flag("hostPID") && spec.flag("shareProcessNamespace") {
+        let detail = "ShareProcessNamespace and HostPID cannot both be enabled";
+        errors.push(FieldError::invalid(&at.child("shareProcessNamespace"), true, detail));
+    }
+    let os = &spec["os"];
+    if os.is_object() {
+        let path = at.child("os");
+        one_of(errors, &path.child("name"), os.text("name"), &["linux", "windows"]);
+    }
+    let context = at.child("securityContext");
+    let path = context.child("sysctls");
+    let mut seen = std::collections::BTreeSet::new();
+    for (i, sysctl) in spec["securityContext"].items("sysctls").iter().enumerate() {
+        let at = path.index(i);
+        let name = sysctl.text("name");
+        if name.is_empty() {
+            errors.push(FieldError::required(&at.child("name"), ""));
+        } else if !is_sysctl(name) {
+            let detail = format!("must have at most 253 characters and match regex {SYSCTL}");
+            errors.push(FieldError::invalid(&at.child("name"), name, detail));
+        } else if !seen.insert(name) {
+            errors.push(FieldError::duplicate(&at.child("name"), name));
+        }
+        shared_sysctl(name, spec, &at.child("name"), errors);
+    }
+}
+
+const SYSCTL: &str = "^([a-z0-9]([-_a-z0-9]*[a-z0-9])?[\\./])*[a-z0-9]([-_a-z0-9]*[a-z0-9])?$";
+
+fn is_sysctl(name: &str) -> bool {
+    let edge = |b: Option<&u8>| b.is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+    let inner = |b: &u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-_".contains(b);
+    name.len() <= 253
+        && name
+            .split(['.', '/'])
+            .map(str::as_bytes)
+            .all(|part| edge(part.first()) && edge(part.last()) && part.iter().all(inner))
+}
+
+/// What belongs to a namespace that the pod shares with the node is not the pod's to set.
+fn shared_sysctl(name: &str, spec: &Value, at: &Path<'_>, errors: &mut Vec<FieldError>) {
+    let name_with_dots = name.replace('/', ".");
+    let of_network = name_with_dots.starts_with("net.");
+    let of_ipc = name_with_dots.starts_with("fs.mqueue.")
+        || ["kernel.shm", "kernel.msg", "kernel.sem"].iter().any(|start| name_with_dots.starts_with(start));
+    for (field, concerned) in [("hostNetwork", of_network), ("hostIPC", of_ipc)] {
+        if concerned && spec.flag(field) {
+            let detail = format!("may not be specified when '{field}' is true");
+            errors.push(FieldError::invalid(at, name, detail));
+        }
+    }
+}
+
 pub(super) fn container(context: &Value, at: &Path<'_>, errors: &mut Vec<FieldError>) {
     for field in ["runAsUser", "runAsGroup"] {
         identity(context.int(field), &at.child(field), errors);

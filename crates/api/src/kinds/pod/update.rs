@@ -24,10 +24,20 @@ pub(super) fn validate(new: &Value, old: &Value, errors: &mut Vec<FieldError>) {
         let detail = "existing toleration can not be modified except its tolerationSeconds";
         errors.push(FieldError::forbidden(&SPEC.child("tolerations"), detail));
     }
+    gates(spec, before, errors);
     let changed = differences(&allowed(spec, before), before);
     if !changed.is_empty() {
         let detail = format!("pod updates may not change fields other than {MAY_CHANGE}\n{}", changed.join("\n"));
         errors.push(FieldError::forbidden(&SPEC, detail));
+    }
+}
+
+/// What holds a pod back may only go.
+fn gates(spec: &Value, before: &Value, errors: &mut Vec<FieldError>) {
+    let path = SPEC.child("schedulingGates");
+    for gate in spec.items("schedulingGates").iter().filter(|gate| !before.items("schedulingGates").contains(gate)) {
+        let detail = format!("only deletion is allowed, but found new scheduling gate '{}'", gate.text("name"));
+        errors.push(FieldError::forbidden(&path, detail));
     }
 }
 
@@ -61,13 +71,13 @@ fn allowed(spec: &Value, before: &Value) -> Value {
     }
     let lower = before.int("terminationGracePeriodSeconds").is_some_and(|n| n < 0)
         && spec.int("terminationGracePeriodSeconds") == Some(1);
-    let mut fields = vec!["activeDeadlineSeconds", "tolerations"];
+    let mut fields = vec!["activeDeadlineSeconds", "tolerations", "schedulingGates"];
     if lower {
         fields.push("terminationGracePeriodSeconds");
     }
     // A pod that is held back may be made pickier, and let go.
     if before.has("schedulingGates") {
-        fields.extend(["schedulingGates", "nodeSelector", "affinity"]);
+        fields.extend(["nodeSelector", "affinity"]);
     }
     for field in fields {
         match before.get(field) {
@@ -79,7 +89,7 @@ fn allowed(spec: &Value, before: &Value) -> Value {
 }
 
 /// Each field that differs, before and after.
-fn differences(new: &Value, old: &Value) -> Vec<String> {
+pub(super) fn differences(new: &Value, old: &Value) -> Vec<String> {
     let mut found = Vec::new();
     compare(new, old, "spec", &mut found);
     found

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use serde_json::Value;
 
 use super::containers::{self, Role};
-use super::{invalid, not_negative, one_of, security, volumes};
+use super::{affinity, ephemeral, invalid, not_negative, one_of, security, volumes};
 use crate::field_error::{FieldError, Path};
 use crate::validate::{names, objectmeta};
 use crate::value::Read as _;
@@ -35,16 +35,14 @@ pub(in crate::kinds) fn spec(spec: &Value, at: &Path<'_>, errors: &mut Vec<Field
             }
         }
     }
-    if spec.has("ephemeralContainers") {
-        let detail = "cannot be set on create";
-        errors.push(FieldError::forbidden(&at.child("ephemeralContainers"), detail));
-    }
+    ephemeral::check(spec, &known, at, errors);
     containers::host_ports(spec, at, errors);
     policies(spec, at, errors);
     identity(spec, at, errors);
     placement(spec, at, errors);
     dns(spec, at, errors);
     security::pod(&spec["securityContext"], &at.child("securityContext"), errors);
+    security::sharing(spec, at, errors);
 }
 
 fn policies(spec: &Value, at: &Path<'_>, errors: &mut Vec<FieldError>) {
@@ -94,6 +92,8 @@ fn identity(spec: &Value, at: &Path<'_>, errors: &mut Vec<FieldError>) {
 
 fn placement(spec: &Value, at: &Path<'_>, errors: &mut Vec<FieldError>) {
     objectmeta::labels(&spec["nodeSelector"], &at.child("nodeSelector"), errors);
+    affinity::check(&spec["affinity"], &at.child("affinity"), errors);
+    affinity::spread(spec, at, errors);
     let path = at.child("tolerations");
     for (i, toleration) in spec.items("tolerations").iter().enumerate() {
         tolerate(toleration, &path.index(i), errors);

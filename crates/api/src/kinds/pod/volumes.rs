@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::required_label;
+use super::{required_label, storage};
 use crate::field_error::{FieldError, Path};
+use crate::kinds::volume;
 use crate::quantity::Quantity;
 use crate::value::Read as _;
 
@@ -38,18 +39,35 @@ fn sources(volume: &Value, at: &Path<'_>, errors: &mut Vec<FieldError>) {
             errors.push(FieldError::forbidden(&at, "may not specify more than 1 volume type"));
             continue;
         }
-        match name.as_str() {
-            "emptyDir" => empty_dir(source, &at, errors),
-            "hostPath" => host_path(source, &at, errors),
-            "configMap" => files(source, "name", &at, errors),
-            "secret" => files(source, "secretName", &at, errors),
-            "downwardAPI" => mode(source, "defaultMode", &at, errors),
-            "projected" => projected(source, &at, errors),
-            "persistentVolumeClaim" if !source.has("claimName") => {
-                errors.push(FieldError::required(&at.child("claimName"), ""));
+        source_of_pod(name, source, &at, errors);
+    }
+}
+
+fn source_of_pod(name: &str, source: &Value, at: &Path<'_>, errors: &mut Vec<FieldError>) {
+    match name {
+        "emptyDir" => empty_dir(source, at, errors),
+        "configMap" => files(source, "name", at, errors),
+        "secret" => files(source, "secretName", at, errors),
+        "downwardAPI" => mode(source, "defaultMode", at, errors),
+        "projected" => projected(source, at, errors),
+        "ephemeral" => {
+            let template = &source["volumeClaimTemplate"];
+            let path = at.child("volumeClaimTemplate");
+            if template.is_object() {
+                volume::validate_claim(&template["spec"], &path.child("spec"), errors);
+            } else {
+                errors.push(FieldError::required(&path, ""));
             }
-            _ => {}
         }
+        _ => self::source(name, source, at, errors),
+    }
+}
+
+/// A volume that comes from elsewhere, in a pod or as a persistent volume.
+pub(in crate::kinds) fn source(name: &str, source: &Value, at: &Path<'_>, errors: &mut Vec<FieldError>) {
+    match name {
+        "hostPath" => host_path(source, at, errors),
+        _ => storage::check(name, source, at, errors),
     }
 }
 

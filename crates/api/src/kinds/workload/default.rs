@@ -1,9 +1,9 @@
-//! What a Deployment or a ReplicaSet does not say.
+//! What a Deployment, a ReplicaSet or a ReplicationController does not say.
 
 use serde_json::Value;
 
-use crate::kinds::pod;
-use crate::value::{Read as _, existing, fill, object};
+use crate::kinds::template;
+use crate::value::{Read as _, fill, object, put};
 
 pub(super) fn deployment(deployment: &mut Value) {
     let Some(spec) = object(deployment, "spec") else { return };
@@ -19,19 +19,24 @@ pub(super) fn deployment(deployment: &mut Value) {
             fill(rolling, "maxSurge", "25%");
         }
     }
-    template(spec);
+    template::default(spec);
 }
 
 pub(super) fn replica_set(set: &mut Value) {
     let Some(spec) = object(set, "spec") else { return };
     fill(spec, "replicas", 1);
-    template(spec);
+    template::default(spec);
 }
 
-fn template(spec: &mut Value) {
-    if let Some(template) = existing(spec, "template")
-        && let Some(spec) = object(template, "spec")
-    {
-        pod::default_spec(spec);
+pub(super) fn replication_controller(controller: &mut Value) {
+    let labels = controller["spec"]["template"]["metadata"]["labels"].clone();
+    if labels.is_object() && !controller["metadata"].has("labels") {
+        crate::meta::set(controller, "labels", labels.clone());
     }
+    let Some(spec) = object(controller, "spec") else { return };
+    if labels.is_object() && !spec.has("selector") {
+        put(spec, "selector", labels);
+    }
+    fill(spec, "replicas", 1);
+    template::default(spec);
 }

@@ -1,15 +1,13 @@
-//! What must hold for a Deployment or a ReplicaSet.
+//! What must hold for a Deployment, a ReplicaSet or a ReplicationController.
 
 use serde_json::Value;
 
 use crate::field_error::{FieldError, Path};
-use crate::kinds::pod;
+use crate::kinds::template;
 use crate::selector::LabelSelector;
-use crate::validate::{names, objectmeta};
 use crate::value::Read as _;
 
 const SPEC: Path<'static> = Path::new("spec");
-const NOT_NEGATIVE: &str = "must be greater than or equal to 0";
 
 pub(super) fn replica_set(set: &Value, errors: &mut Vec<FieldError>) {
     common(&set["spec"], "ReplicaSet", errors);
@@ -19,8 +17,8 @@ pub(super) fn deployment(deployment: &Value, errors: &mut Vec<FieldError>) {
     let spec = &deployment["spec"];
     common(spec, "Deployment", errors);
     strategy(&spec["strategy"], errors);
-    not_negative(spec, "revisionHistoryLimit", errors);
-    not_negative(spec, "progressDeadlineSeconds", errors);
+    template::not_negative(spec, "revisionHistoryLimit", &SPEC, errors);
+    template::not_negative(spec, "progressDeadlineSeconds", &SPEC, errors);
     if let Some(seconds) = spec.int("progressDeadlineSeconds")
         && seconds <= spec.int("minReadySeconds").unwrap_or_default()
     {
@@ -29,90 +27,52 @@ pub(super) fn deployment(deployment: &Value, errors: &mut Vec<FieldError>) {
     }
 }
 
-pub(super) fn same_selector(new: &Value, old: &Value, errors: &mut Vec<FieldError>) {
-    let (now, before) = (&new["spec"]["selector"], &old["spec"]["selector"]);
-    if now != before {
-        errors.push(FieldError::invalid(&SPEC.child("selector"), now.clone(), "field is immutable"));
-    }
-}
-
-fn not_negative(spec: &Value, field: &str, errors: &mut Vec<FieldError>) {
-    if let Some(number) = spec.int(field).filter(|n| *n < 0) {
-        errors.push(FieldError::invalid(&SPEC.child(field), number, NOT_NEGATIVE));
-    }
-}
-
 fn common(spec: &Value, kind: &str, errors: &mut Vec<FieldError>) {
-    not_negative(spec, "replicas", errors);
-    let selector = selector(spec, errors);
+    template::not_negative(spec, "replicas", &SPEC, errors);
+    let selector = template::required_selector(spec, "deployment", &SPEC, errors);
+    template::not_negative(spec, "minReadySeconds", &SPEC, errors);
+    of_pods(&spec["template"], kind, selector.as_ref(), kind == "ReplicaSet", errors);
+}
+
+fn of_pods(of: &Value, kind: &str, selector: Option<&LabelSelector>, required: bool, errors: &mut Vec<FieldError>) {
     let path = SPEC.child("template");
-    let template = &spec["template"];
-    not_negative(spec, "minReadySeconds", errors);
-    if template.is_null() && kind == "ReplicaSet" {
+    if of.is_null() && required {
         errors.push(FieldError::required(&path, ""));
         return;
     }
-    let metadata = path.child("metadata");
-    let labels = &template["metadata"]["labels"];
-    if selector.is_some_and(|s| !s.is_everything() && !s.matches_labels(labels)) {
-        let value = if labels.is_null() { Value::Null } else { labels.clone() };
-        let detail = "`selector` does not match template `labels`";
-        errors.push(FieldError::invalid(&metadata.child("labels"), value, detail));
-    }
-    objectmeta::labels(labels, &metadata.child("labels"), errors);
-    let inner = path.child("spec");
-    pod::validate_spec(&template["spec"], &inner, errors);
-    let policy = template["spec"].text("restartPolicy");
-    if policy != "Always" {
-        errors.push(FieldError::not_supported(&inner.child("restartPolicy"), policy, &["Always"]));
-    }
-    if template["spec"].has("activeDeadlineSeconds") {
-        let detail = format!("activeDeadlineSeconds in {kind} is not Supported");
-        errors.push(FieldError::forbidden(&inner.child("activeDeadlineSeconds"), detail));
-    }
+    template::matches(selector, of, &path, errors);
+    template::check(of, &path, errors);
+    template::always(of, kind, &path, errors);
 }
 
-/// Checks the selector; answers with it where it can be used.
-fn selector(spec: &Value, errors: &mut Vec<FieldError>) -> Option<LabelSelector> {
-    let path = SPEC.child("selector");
-    let value = &spec["selector"];
-    if value.is_null() {
-        errors.push(FieldError::required(&path, ""));
-        return None;
+pub(super) fn replication_controller(controller: &Value, errors: &mut Vec<FieldError>) {
+    let spec = &controller["spec"];
+    template::not_negative(spec, "minReadySeconds", &SPEC, errors);
+    if !spec.has("selector") {
+        errors.push(FieldError::required(&SPEC.child("selector"), ""));
     }
-    let before = errors.len();
-    objectmeta::labels(&value["matchLabels"], &path.child("matchLabels"), errors);
-    let expressions = path.child("matchExpressions");
-    for (i, expression) in value.items("matchExpressions").iter().enumerate() {
-        requirement(expression, &expressions.index(i), errors);
-    }
-    if !value.has("matchLabels") && !value.has("matchExpressions") {
-        errors.push(FieldError::invalid(&path, value.clone(), "empty selector is invalid for deployment"));
-    }
-    if errors.len() > before { None } else { LabelSelector::from_json(value).ok() }
+    template::not_negative(spec, "replicas", &SPEC, errors);
+    let selector = LabelSelector::from_labels(&spec["selector"]).ok();
+    of_pods(&spec["template"], "ReplicationController", selector.as_ref(), true, errors);
 }
 
-fn requirement(expression: &Value, at: &Path<'_>, errors: &mut Vec<FieldError>) {
-    let values = at.child("values");
-    match (expression.text("operator"), expression.has("values")) {
-        ("In" | "NotIn", false) => {
-            let detail = "must be specified when `operator` is 'In' or 'NotIn'";
-            errors.push(FieldError::required(&values, detail));
-        }
-        ("Exists" | "DoesNotExist", true) => {
-            let detail = "may not be specified when `operator` is 'Exists' or 'DoesNotExist'";
-            errors.push(FieldError::forbidden(&values, detail));
-        }
-        ("In" | "NotIn" | "Exists" | "DoesNotExist", _) => {}
-        (other, _) => {
-            errors.push(FieldError::invalid(&at.child("operator"), other, "not a valid selector operator"));
-        }
+pub(super) fn status(new: &Value, _: &Value, errors: &mut Vec<FieldError>) {
+    let fields = ["replicas", "fullyLabeledReplicas", "readyReplicas", "availableReplicas"];
+    template::counts(&new["status"], &fields, Some("replicas"), errors);
+    template::not_negative(&new["status"], "observedGeneration", &Path::new("status"), errors);
+}
+
+pub(super) fn deployment_status(new: &Value, old: &Value, errors: &mut Vec<FieldError>) {
+    let at = Path::new("status");
+    let (status, before) = (&new["status"], &old["status"]);
+    let fields = ["replicas", "updatedReplicas", "readyReplicas", "availableReplicas"];
+    template::counts(status, &fields, Some("replicas"), errors);
+    for field in ["observedGeneration", "unavailableReplicas", "collisionCount"] {
+        template::not_negative(status, field, &at, errors);
     }
-    let key = expression.text("key");
-    errors.extend(names::qualified_name(key).into_iter().map(|p| FieldError::invalid(&at.child("key"), key, p)));
-    for (i, value) in expression.items("values").iter().filter_map(Value::as_str).enumerate() {
-        let problems = names::label_value(value);
-        errors.extend(problems.into_iter().map(|p| FieldError::invalid(&values.index(i), value, p)));
+    if template::count(status, "collisionCount") < template::count(before, "collisionCount") {
+        let value = template::count(status, "collisionCount");
+        errors.push(FieldError::invalid(&at.child("collisionCount"), value, "cannot be decremented"));
     }
 }
 
@@ -128,41 +88,15 @@ fn strategy(strategy: &Value, errors: &mut Vec<FieldError>) {
         "RollingUpdate" => {
             let update = &strategy["rollingUpdate"];
             for field in ["maxUnavailable", "maxSurge"] {
-                share(&update[field], &rolling.child(field), errors);
+                template::share(&update[field], &rolling.child(field), errors);
             }
-            if is_none(&update["maxUnavailable"]) && is_none(&update["maxSurge"]) {
+            if template::is_none(&update["maxUnavailable"]) && template::is_none(&update["maxSurge"]) {
                 let detail = "may not be 0 when `maxSurge` is 0";
                 let value = update["maxUnavailable"].clone();
                 errors.push(FieldError::invalid(&rolling.child("maxUnavailable"), value, detail));
             }
-            let percent = update["maxUnavailable"].as_str().and_then(|t| t.strip_suffix('%')?.parse::<u32>().ok());
-            if percent.is_some_and(|n| n > 100) {
-                let value = update["maxUnavailable"].clone();
-                let detail = "must not be greater than 100%";
-                errors.push(FieldError::invalid(&rolling.child("maxUnavailable"), value, detail));
-            }
+            template::at_most_all(&update["maxUnavailable"], &rolling.child("maxUnavailable"), errors);
         }
         other => errors.push(FieldError::not_supported(&path.child("type"), other, &["Recreate", "RollingUpdate"])),
-    }
-}
-
-/// Whether a number or a percentage is none at all.
-fn is_none(value: &Value) -> bool {
-    match value {
-        Value::String(text) => text.strip_suffix('%').and_then(|n| n.parse::<u32>().ok()) == Some(0),
-        other => other.as_i64().unwrap_or_default() == 0,
-    }
-}
-
-fn share(value: &Value, path: &Path<'_>, errors: &mut Vec<FieldError>) {
-    match value {
-        Value::String(text) => {
-            errors.extend(names::percent(text).into_iter().map(|p| FieldError::invalid(path, text.as_str(), p)));
-        }
-        other => {
-            if let Some(number) = other.as_i64().filter(|n| *n < 0) {
-                errors.push(FieldError::invalid(path, number, NOT_NEGATIVE));
-            }
-        }
     }
 }
