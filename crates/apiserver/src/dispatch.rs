@@ -2,10 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::{
-    extract::{Request, State as Extract},
-    response::Response,
-};
+use axum::{extract::Request, response::Response};
 use http::Method;
 use skiff_api::status::Status;
 
@@ -24,16 +21,15 @@ use crate::{
 };
 
 /// Handles every request.
-pub(crate) async fn handle(Extract(state): Extract<Arc<State>>, request: Request) -> Response {
-    match answer(state, request).await {
+pub(crate) async fn handle(state: Arc<State>, user: Arc<User>, intent: Arc<Intent>, request: Request) -> Response {
+    match answer(state, user, intent, request).await {
         Ok(response) => response,
         Err(status) => respond::status(&status),
     }
 }
 
-async fn answer(state: Arc<State>, request: Request) -> Answer {
-    let (mut parts, body) = request.into_parts();
-    let intent = parts.extensions.remove::<Arc<Intent>>().ok_or_else(Status::no_such_path)?;
+async fn answer(state: Arc<State>, user: Arc<User>, intent: Arc<Intent>, request: Request) -> Answer {
+    let (parts, body) = request.into_parts();
     let path = parts.uri.path();
     if intent.info == Info::Other
         && let Some(response) = health::answer(&state, path, &intent.query)
@@ -47,7 +43,6 @@ async fn answer(state: Arc<State>, request: Request) -> Answer {
         return Ok(response);
     }
     if matches!(intent.info, Info::Resource(_)) {
-        let user = parts.extensions.remove::<Arc<User>>().unwrap_or_else(User::anonymous);
         let call = Call::new(state, user, intent, parts.headers, accepted)?;
         return resource::handle(&call, body).await;
     }

@@ -1,7 +1,7 @@
 //! The API server: Kubernetes's HTTP interface over skiff's store.
 //!
 //! # Flow
-//! A connection (TLS, Unix socket, or a call within the process) says who is at its other end → tower
+//! A connection (TLS, Unix socket, or a call within the process) says who is at its other end → the
 //! layers find the user, ask whether they may, and bound the request → `dispatch` picks documents,
 //! health or objects → a verb reads the store's snapshot, or decodes, defaults, admits, validates and
 //! allocates, and commits.
@@ -47,7 +47,6 @@ mod user;
 
 use std::sync::Arc;
 
-use axum::Router;
 use skiff_store::Store;
 use tokio::net::{TcpListener, UnixListener};
 use tokio_util::sync::CancellationToken;
@@ -68,7 +67,6 @@ pub const VERSION: &str = documents::VERSION;
 #[derive(Clone)]
 pub struct ApiServer {
     state: Arc<State>,
-    router: Router,
 }
 
 impl ApiServer {
@@ -80,14 +78,13 @@ impl ApiServer {
         let state = State::new(store, config)?;
         bootstrap::run(&state).await?;
         custom::start(&state);
-        let router = layers::router(Arc::clone(&state));
-        Ok(Self { state, router })
+        Ok(Self { state })
     }
 
     /// The API as `user` sees it, without a socket: for components of the same process.
     #[must_use]
     pub fn service_as(&self, user: User) -> InProcess {
-        InProcess::new(self.router.clone(), user)
+        InProcess::new(Arc::clone(&self.state), user)
     }
 
     /// How kubelets are reached.
@@ -103,7 +100,7 @@ impl ApiServer {
     /// If the certificates do not make a TLS server.
     pub async fn serve_tls(&self, listener: TcpListener, stop: CancellationToken) -> Result<(), Error> {
         let (tls, grace) = (self.state.config.pki.server_config()?, self.state.config.shutdown_grace);
-        let serve = serve::tls(listener, tls, self.router.clone(), stop.clone(), grace);
+        let serve = serve::tls(listener, tls, Arc::clone(&self.state), stop.clone(), grace);
         tokio::join!(serve, self.stop_watches(stop));
         Ok(())
     }
@@ -111,7 +108,7 @@ impl ApiServer {
     /// Serves HTTP on a Unix socket until `stop`. Root, and whom the server runs as, are administrators.
     pub async fn serve_unix(&self, listener: UnixListener, stop: CancellationToken) {
         let grace = self.state.config.shutdown_grace;
-        let serve = serve::unix(listener, self.router.clone(), stop.clone(), grace);
+        let serve = serve::unix(listener, Arc::clone(&self.state), stop.clone(), grace);
         tokio::join!(serve, self.stop_watches(stop));
     }
 

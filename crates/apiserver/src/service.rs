@@ -2,27 +2,32 @@
 
 use std::{
     convert::Infallible,
+    pin::Pin,
     sync::Arc,
     task::{Context, Poll},
 };
 
-use axum::{Router, body::Body, routing::future::RouteFuture};
+use axum::body::Body;
 use bytes::Bytes;
 use http::{Request, Response};
 use tower::{BoxError, Service};
 
-use crate::{layers::Caller, user::User};
+use crate::{
+    layers::{self, Caller},
+    state::State,
+    user::User,
+};
 
 /// The API, called by one user without a socket. Calls are function calls; bodies are never copied.
 #[derive(Clone)]
 pub struct InProcess {
-    router: Router,
+    state: Arc<State>,
     user: Arc<User>,
 }
 
 impl InProcess {
-    pub(crate) fn new(router: Router, user: User) -> Self {
-        Self { router, user: Arc::new(user) }
+    pub(crate) fn new(state: Arc<State>, user: User) -> Self {
+        Self { state, user: Arc::new(user) }
     }
 }
 
@@ -33,15 +38,14 @@ where
 {
     type Response = Response<Body>;
     type Error = Infallible;
-    type Future = RouteFuture<Infallible>;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let mut request = request.map(Body::new);
-        request.extensions_mut().insert(Caller::InProcess(Arc::clone(&self.user)));
-        self.router.call(request)
+        let (state, caller) = (Arc::clone(&self.state), Caller::InProcess(Arc::clone(&self.user)));
+        Box::pin(async move { Ok(layers::handle(state, caller, request.map(Body::new)).await) })
     }
 }

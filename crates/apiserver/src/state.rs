@@ -21,7 +21,7 @@ use crate::{
     kinds::Kinds,
     layers::AT_ONCE,
     resource::Pages,
-    token::{Issuer, Key},
+    token::{Issuer, Key, Known},
 };
 
 /// The group of roles and their bindings.
@@ -34,6 +34,7 @@ pub(crate) struct State {
     pub(crate) authorizer: Authorizer,
     pub(crate) allocator: Allocator,
     pub(crate) tokens: Issuer,
+    pub(crate) known: Known,
     pub(crate) pages: Pages,
     pub(crate) documents: Documents,
     pub(crate) definitions: Definitions,
@@ -54,6 +55,7 @@ impl State {
         let state = Self {
             tokens: Issuer::new(key, config.issuer()),
             allocator: Allocator::new(config.service_cidr, ports),
+            known: Known::default(),
             authorizer: Authorizer { rbac: Rbac::default() },
             pages: Pages::default(),
             documents: Documents::default(),

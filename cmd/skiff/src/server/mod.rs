@@ -10,7 +10,12 @@ mod components;
 mod folders;
 mod local;
 
-use std::{ffi::OsString, net::SocketAddr, sync::Arc, time::Instant};
+use std::{
+    ffi::OsString,
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use anyhow::Context as _;
 use skiff_apiserver::{ApiServer, Config as ApiConfig, Dns, NodeRegistry, PortRange, User, pki};
@@ -26,6 +31,9 @@ use tracing_subscriber::EnvFilter;
 
 use crate::args::{LogFormat, Places, ServerArgs};
 use banner::Banner;
+
+/// How long after the node is ready the start counts as over.
+const SETTLED: Duration = Duration::from_secs(1);
 
 /// What the parts of the server share.
 #[derive(Clone)]
@@ -61,7 +69,7 @@ pub(crate) fn main(args: ServerArgs) -> anyhow::Result<()> {
     skiff_linux::memory::return_what_is_freed();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("skiff").build()?;
     let done = runtime.block_on(serve(args, started));
-    runtime.shutdown_timeout(std::time::Duration::from_secs(2));
+    runtime.shutdown_timeout(Duration::from_secs(2));
     done
 }
 
@@ -97,17 +105,30 @@ async fn serve(args: ServerArgs, started: Instant) -> anyhow::Result<()> {
         stop: stop.clone(),
     };
     let kubelet = stop.run_until_cancelled(components::start(&cluster, &banner)).await.transpose()?;
+    forget_the_start(&cluster);
     stop.cancelled().await;
     banner.stopping();
     if let Some(kubelet) = kubelet {
         kubelet.stopped().await;
     }
     cluster.tasks.close();
-    if tokio::time::timeout(std::time::Duration::from_secs(10), cluster.tasks.wait()).await.is_err() {
+    if tokio::time::timeout(Duration::from_secs(10), cluster.tasks.wait()).await.is_err() {
         tracing::warn!("some parts did not end in time");
     }
     store.close().await.context("close the store")?;
     Ok(())
+}
+
+/// What only the start needed does not count as this process's memory for good.
+fn forget_the_start(cluster: &Cluster) {
+    let stop = cluster.stop.clone();
+    cluster.tasks.spawn(async move {
+        if stop.run_until_cancelled(tokio::time::sleep(SETTLED)).await.is_some()
+            && let Err(error) = skiff_linux::memory::forget_code()
+        {
+            tracing::debug!(%error, "the code that is not needed any more stays in memory");
+        }
+    });
 }
 
 fn stop_on_signals() -> anyhow::Result<CancellationToken> {

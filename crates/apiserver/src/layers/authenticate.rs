@@ -2,44 +2,33 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use axum::{
-    extract::{Request, State as Extract},
-    middleware::Next,
-    response::Response,
-};
 use http::{HeaderMap, header::AUTHORIZATION};
 use jiff::Timestamp;
 use serde_json::Value;
 use skiff_api::{meta, status::Qualified, status::Status};
+use skiff_store::Snapshot;
 
 use super::Caller;
 use crate::{
     authz::{Attributes, Object, refusal},
-    http::{info::percent_decode, respond},
+    http::info::percent_decode,
     kind::{self, decode},
     state::State,
-    token::{Bound, Claims, TokenError},
+    token::{Bound, Claims, Proven, TokenError},
     user::{AUTHENTICATED, User},
 };
 
-pub(super) async fn layer(Extract(state): Extract<Arc<State>>, mut request: Request, next: Next) -> Response {
-    let found = who(&state, &request).and_then(|user| impersonated(&state, user, request.headers()));
-    match found {
-        Ok(user) => {
-            request.extensions_mut().insert(user);
-            next.run(request).await
-        }
-        Err(status) => respond::status(&status),
-    }
+/// The user that the request is made by, or for.
+pub(super) fn user(state: &State, caller: &Caller, headers: &HeaderMap) -> Result<Arc<User>, Status> {
+    impersonated(state, who(state, caller, headers)?, headers)
 }
 
-fn who(state: &State, request: &Request) -> Result<Arc<User>, Status> {
-    let token = bearer(request.headers());
-    match (request.extensions().get::<Caller>(), token) {
-        (Some(Caller::InProcess(user) | Caller::Network(Some(user))), _) => Ok(Arc::clone(user)),
+fn who(state: &State, caller: &Caller, headers: &HeaderMap) -> Result<Arc<User>, Status> {
+    match (caller, bearer(headers)) {
+        (Caller::InProcess(user) | Caller::Network(Some(user)), _) => Ok(Arc::clone(user)),
         (_, Some(token)) => of_token(state, token),
-        (Some(Caller::Socket(Some(user))), None) => Ok(Arc::clone(user)),
-        _ => Ok(User::anonymous()),
+        (Caller::Socket(Some(user)), None) => Ok(Arc::clone(user)),
+        (Caller::Socket(None) | Caller::Network(None), None) => Ok(User::anonymous()),
     }
 }
 
@@ -51,8 +40,20 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
 }
 
 fn of_token(state: &State, token: &str) -> Result<Arc<User>, Status> {
-    match claims_of(state, token, state.tokens.audiences()) {
-        Ok(claims) => Ok(Arc::new(claims.user())),
+    let (now, snapshot) = (Timestamp::now(), state.store.snapshot());
+    if let Some(user) = state.known.user(token, now, &snapshot) {
+        return Ok(user);
+    }
+    let proven = state.tokens.check(token, state.tokens.audiences(), now).and_then(|claims| {
+        let bound = still_bound(&snapshot, &claims)?;
+        Ok(Proven { user: Arc::new(claims.user()), until: claims.until(), bound })
+    });
+    match proven {
+        Ok(proven) => {
+            let user = Arc::clone(&proven.user);
+            state.known.keep(token, proven, now);
+            Ok(user)
+        }
         Err(error) => {
             tracing::debug!(%error, "a token was refused");
             Err(Status::unauthorized())
@@ -63,12 +64,13 @@ fn of_token(state: &State, token: &str) -> Result<Arc<User>, Status> {
 /// The claims of a token that is good for one of these audiences, by what is stored now.
 pub(crate) fn claims_of(state: &State, token: &str, audiences: &[String]) -> Result<Claims, TokenError> {
     let claims = state.tokens.check(token, audiences, Timestamp::now())?;
-    still_bound(state, &claims)?;
+    still_bound(&state.store.snapshot(), &claims)?;
     Ok(claims)
 }
 
-/// Whether the service account and the pod that the token is bound to are still the same ones.
-fn still_bound(state: &State, claims: &Claims) -> Result<(), TokenError> {
+/// What the token is bound to, if its service account, its pod and so on are still the same ones: their keys, and the
+/// revisions at which they came into being.
+fn still_bound(snapshot: &Snapshot, claims: &Claims) -> Result<Vec<(Box<[u8]>, u64)>, TokenError> {
     let subject = &claims.subject;
     let namespace = &subject.namespace;
     let bindings: [(&'static str, Option<&Bound>); 4] = [
@@ -77,14 +79,18 @@ fn still_bound(state: &State, claims: &Claims) -> Result<(), TokenError> {
         ("secrets", subject.secret.as_ref()),
         ("nodes", subject.node.as_ref()),
     ];
-    for (kind, bound) in bindings {
+    let mut found = Vec::new();
+    for (plural, bound) in bindings {
         let Some(bound) = bound else { continue };
-        let there = state.object("", kind, namespace, &bound.name);
-        if there.is_none_or(|object| meta::uid(&object) != bound.uid) {
-            return Err(TokenError::Unbound { kind, name: bound.name.clone() });
+        let there = kind::of("", plural).and_then(|kind| snapshot.get(&kind.key(namespace, &bound.name)));
+        match there {
+            Some(entry) if decode(entry).is_ok_and(|object| meta::uid(&object) == bound.uid) => {
+                found.push((entry.key.clone(), entry.created));
+            }
+            _ => return Err(TokenError::Unbound { kind: plural, name: bound.name.clone() }),
         }
     }
-    Ok(())
+    Ok(found)
 }
 
 impl State {
@@ -97,6 +103,9 @@ impl State {
 
 /// The user that `user` asks to be taken for, if they may.
 fn impersonated(state: &State, user: Arc<User>, headers: &HeaderMap) -> Result<Arc<User>, Status> {
+    if !headers.keys().any(|name| name.as_str().starts_with("impersonate-")) {
+        return Ok(user);
+    }
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let groups: Vec<&str> =
         headers.get_all("impersonate-group").iter().filter_map(|value| value.to_str().ok()).collect();

@@ -1,13 +1,7 @@
 //! Whether the user may do what the request asks for. What a request asks for is read from its line
 //! alone, once, and handed on to the handlers.
 
-use std::sync::Arc;
-
-use axum::{
-    extract::{Request, State as Extract},
-    middleware::Next,
-    response::Response,
-};
+use axum::extract::Request;
 use skiff_api::{
     selector::FieldSelector,
     status::{Qualified, Status},
@@ -18,7 +12,6 @@ use crate::{
     http::{
         info::{self, Info},
         query::Query,
-        respond,
     },
     state::State,
     user::User,
@@ -42,17 +35,8 @@ impl Intent {
     }
 }
 
-pub(super) async fn layer(Extract(state): Extract<Arc<State>>, mut request: Request, next: Next) -> Response {
-    match judge(&state, &request) {
-        Ok(intent) => {
-            request.extensions_mut().insert(Arc::new(intent));
-            next.run(request).await
-        }
-        Err(status) => respond::status(&status),
-    }
-}
-
-fn judge(state: &State, request: &Request) -> Result<Intent, Status> {
+/// What the request asks for, if the user may ask for that.
+pub(super) fn judge(state: &State, user: &User, request: &Request) -> Result<Intent, Status> {
     let path = request.uri().path();
     let query = Query::parse(request.uri().query());
     let info = info::parse(path).ok_or_else(|| Status::bad_request("the path is no UTF-8"))?;
@@ -63,9 +47,8 @@ fn judge(state: &State, request: &Request) -> Result<Intent, Status> {
     let verb = verb.ok_or_else(Status::method_not_allowed_here)?;
     let selected = selected_name(&info, &query);
     let wanted = Attributes { verb: &verb, on: object(&info, path, selected.as_deref()) };
-    let user = request.extensions().get::<Arc<User>>().cloned().unwrap_or_else(User::anonymous);
-    if !state.authorizer.allows(&user, &wanted, state) {
-        return Err(denied(&user, &wanted));
+    if !state.authorizer.allows(user, &wanted, state) {
+        return Err(denied(user, &wanted));
     }
     Ok(Intent { info, query, verb })
 }

@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 
-use axum::{body::Body, extract::Request, middleware::Next, response::Response};
+use axum::{body::Body, response::Response};
 use flate2::{Compression, write::GzEncoder};
 use http::{
     HeaderMap, HeaderValue,
@@ -16,12 +16,13 @@ use super::Caller;
 /// As kube-apiserver: smaller answers go faster as they are.
 const WORTHWHILE: u64 = 128 << 10;
 
-pub(super) async fn layer(request: Request, next: Next) -> Response {
-    let local = matches!(request.extensions().get(), Some(Caller::InProcess(_) | Caller::Socket(_)));
-    if local || !accepts_gzip(request.headers()) {
-        return next.run(request).await;
-    }
-    let response = next.run(request).await;
+/// Whether the answer is to be compressed if it is large.
+pub(super) fn is_wanted(caller: &Caller, headers: &HeaderMap) -> bool {
+    matches!(caller, Caller::Network(_)) && accepts_gzip(headers)
+}
+
+/// The response, compressed if that is worthwhile.
+pub(super) async fn large(response: Response) -> Response {
     // A stream has no exact size; only whole bodies are compressed.
     match response.body().size_hint().exact() {
         Some(size) if size >= WORTHWHILE && !response.headers().contains_key(CONTENT_ENCODING) => {

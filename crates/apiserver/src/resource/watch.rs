@@ -1,7 +1,7 @@
 //! Watches. A watcher is a position among the store's events; what it sends is encoded once for all
 //! watchers of the usual form and shared between them.
 
-use std::{sync::Arc, time::Duration};
+use std::{pin::Pin, sync::Arc, time::Duration};
 
 use axum::body::Body;
 use bytes::Bytes;
@@ -12,7 +12,8 @@ use skiff_api::{
     status::{Qualified, Status},
 };
 use skiff_store::{Change, Event, Snapshot, Watch, WatchError};
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::{Instant, Sleep, sleep};
+use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use super::{Call, call::not_acceptable, form, select::Filter};
 use crate::http::{
@@ -25,6 +26,8 @@ const SHORTEST: u64 = 1800;
 const BOOKMARK_EVERY: Duration = Duration::from_secs(60);
 /// What is there at first is sent in lumps of about this many bytes.
 const LUMP: usize = 64 << 10;
+/// Events that came together are sent together, up to about this many bytes: what fits into one record of TLS.
+const TOGETHER: usize = 12 << 10;
 
 /// Where a watch begins.
 enum Begin {
@@ -59,7 +62,9 @@ pub(super) fn watch(call: &Call) -> Answer {
         Err(error) => return Ok(form::stream(Body::from(form::error(&gone(error))))),
     };
     let watcher = Watcher {
-        bookmarks: call.query().flag("allowWatchBookmarks").then(|| Instant::now() + BOOKMARK_EVERY),
+        bookmarks: call.query().flag("allowWatchBookmarks").then(|| Box::pin(sleep(BOOKMARK_EVERY))),
+        stopping: Box::pin(call.state.stopping.clone().cancelled_owned()),
+        retired: Box::pin(call.kind.retired.clone().cancelled_owned()),
         call: call.share(),
         prefix,
         everything: filter.is_everything(),
@@ -68,7 +73,7 @@ pub(super) fn watch(call: &Call) -> Answer {
         initial,
         pending: Vec::new().into_iter(),
         columns: true,
-        ends: Box::pin(sleep_until(Instant::now() + lasts)),
+        ends: Box::pin(sleep(lasts)),
         ended: false,
     };
     let lines = stream::unfold(watcher, |mut watcher| async move {
@@ -146,10 +151,14 @@ struct Watcher {
     initial: Option<Initial>,
     pending: std::vec::IntoIter<Arc<Event>>,
     /// When the next bookmark is due, for clients that want them.
-    bookmarks: Option<Instant>,
+    bookmarks: Option<Pin<Box<Sleep>>>,
     /// Whether the next table tells its columns.
     columns: bool,
-    ends: std::pin::Pin<Box<Sleep>>,
+    ends: Pin<Box<Sleep>>,
+    /// Kept from one wait to the next, as the times are: to join and leave them each time would cost more than an event.
+    stopping: Pin<Box<WaitForCancellationFutureOwned>>,
+    /// The kind itself may go while it is watched.
+    retired: Pin<Box<WaitForCancellationFutureOwned>>,
     ended: bool,
 }
 
@@ -163,14 +172,9 @@ impl Watcher {
             if self.ended {
                 return None;
             }
-            while let Some(event) = self.pending.next() {
-                if let Some(line) = self.line(&event) {
-                    return Some(line);
-                }
+            if let Some(lines) = self.lines() {
+                return Some(lines);
             }
-            let bookmark = self.bookmarks;
-            let stopping = self.call.state.stopping.clone();
-            let retired = self.call.kind.retired.clone();
             tokio::select! {
                 biased;
                 events = self.watch.next() => match events {
@@ -180,16 +184,43 @@ impl Watcher {
                         return (error != WatchError::Closed).then(|| form::error(&gone(error)));
                     }
                 },
-                () = due(bookmark) => {
-                    self.bookmarks = Some(Instant::now() + BOOKMARK_EVERY);
+                () = due(&mut self.bookmarks) => {
+                    if let Some(next) = &mut self.bookmarks {
+                        next.as_mut().reset(Instant::now() + BOOKMARK_EVERY);
+                    }
                     return Some(form::bookmark(&self.call, self.watch.progress(), false));
                 }
                 () = self.ends.as_mut() => {
                     self.ended = true;
-                    return self.bookmarks.map(|_| form::bookmark(&self.call, self.watch.progress(), false));
+                    return self.bookmarks.is_some().then(|| form::bookmark(&self.call, self.watch.progress(), false));
                 }
-                () = stopping.cancelled() => return None,
-                () = retired.cancelled() => return None,
+                () = self.stopping.as_mut() => return None,
+                () = self.retired.as_mut() => return None,
+            }
+        }
+    }
+
+    /// What is pending, as much of it as is sent together. A single line is shared with all other watchers.
+    fn lines(&mut self) -> Option<Bytes> {
+        let first = self.next_line()?;
+        if self.pending.len() == 0 || first.len() >= TOGETHER {
+            return Some(first);
+        }
+        let mut together = Vec::with_capacity(TOGETHER.min(first.len() * (self.pending.len() + 1)));
+        together.extend_from_slice(&first);
+        while together.len() < TOGETHER
+            && let Some(line) = self.next_line()
+        {
+            together.extend_from_slice(&line);
+        }
+        Some(together.into())
+    }
+
+    fn next_line(&mut self) -> Option<Bytes> {
+        loop {
+            let event = self.pending.next()?;
+            if let Some(line) = self.line(&event) {
+                return Some(line);
             }
         }
     }
@@ -280,9 +311,9 @@ fn usual(event: &Event) -> &'static str {
     }
 }
 
-async fn due(bookmark: Option<Instant>) {
+async fn due(bookmark: &mut Option<Pin<Box<Sleep>>>) {
     match bookmark {
-        Some(at) => sleep_until(at).await,
+        Some(at) => at.as_mut().await,
         None => std::future::pending().await,
     }
 }

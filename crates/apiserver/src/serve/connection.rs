@@ -1,8 +1,8 @@
 //! One connection: HTTP/1.1 or HTTP/2 over any stream, its requests marked with who is at the other end.
 
-use std::{pin::pin, time::Duration};
+use std::{convert::Infallible, pin::pin, sync::Arc, time::Duration};
 
-use axum::{Router, body::Body};
+use axum::body::Body;
 use http::Request;
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{
@@ -11,23 +11,24 @@ use hyper_util::{
 };
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
-use tower::ServiceExt as _;
 
 use super::Peer;
-use crate::layers::Caller;
+use crate::{
+    layers::{self, Caller},
+    state::State,
+};
 
 const WINDOW: u32 = 1 << 20;
 
 /// Serves the connection until it ends; after `stop` it may finish what it began.
-pub(super) async fn serve<S>(stream: S, router: Router, peer: Peer, trusted_socket: bool, stop: CancellationToken)
+pub(super) async fn serve<S>(stream: S, state: Arc<State>, peer: Peer, trusted_socket: bool, stop: CancellationToken)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let caller = if trusted_socket { Caller::Socket(peer) } else { Caller::Network(peer) };
     let service = service_fn(move |request: Request<Incoming>| {
-        let mut request = request.map(Body::new);
-        request.extensions_mut().insert(caller.clone());
-        router.clone().oneshot(request)
+        let (state, caller) = (Arc::clone(&state), caller.clone());
+        async move { Ok::<_, Infallible>(layers::handle(state, caller, request.map(Body::new)).await) }
     });
     let builder = builder();
     let mut connection = pin!(builder.serve_connection_with_upgrades(TokioIo::new(stream), service));

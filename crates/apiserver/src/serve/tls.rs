@@ -2,7 +2,6 @@
 
 use std::{sync::Arc, time::Duration};
 
-use axum::Router;
 use rustls::pki_types::CertificateDer;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
@@ -10,25 +9,25 @@ use tokio_util::sync::CancellationToken;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use super::connection;
-use crate::user::User;
+use crate::{state::State, user::User};
 
 const HANDSHAKE: Duration = Duration::from_secs(10);
 
-/// Serves `router` until `stop`.
+/// Serves the API until `stop`.
 pub(crate) async fn serve(
     listener: TcpListener,
     config: Arc<rustls::ServerConfig>,
-    router: Router,
+    state: Arc<State>,
     stop: CancellationToken,
     grace: Duration,
 ) {
     let acceptor = TlsAcceptor::from(config);
     let accept = || async { listener.accept().await.map(|(stream, _)| stream) };
-    let handle = move |stream: TcpStream, stop| one(stream, acceptor.clone(), router.clone(), stop);
+    let handle = move |stream: TcpStream, stop| one(stream, acceptor.clone(), Arc::clone(&state), stop);
     super::accept(accept, handle, stop, grace).await;
 }
 
-async fn one(stream: TcpStream, acceptor: TlsAcceptor, router: Router, stop: CancellationToken) {
+async fn one(stream: TcpStream, acceptor: TlsAcceptor, state: Arc<State>, stop: CancellationToken) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "the connection is gone already");
         return;
@@ -40,7 +39,7 @@ async fn one(stream: TcpStream, acceptor: TlsAcceptor, router: Router, stop: Can
     };
     let certificates = stream.get_ref().1.peer_certificates();
     let peer = certificates.and_then(<[_]>::first).and_then(user).map(Arc::new);
-    connection::serve(stream, router, peer, false, stop).await;
+    connection::serve(stream, state, peer, false, stop).await;
 }
 
 /// The user in a verified certificate: common name, and organisations as groups.

@@ -3,15 +3,14 @@
 
 use std::{sync::Arc, time::Duration};
 
-use axum::Router;
 use tokio::net::{UnixListener, UnixStream};
 use tokio_util::sync::CancellationToken;
 
 use super::connection;
-use crate::user::User;
+use crate::{state::State, user::User};
 
-/// Serves `router` until `stop`.
-pub(crate) async fn serve(listener: UnixListener, router: Router, stop: CancellationToken, grace: Duration) {
+/// Serves the API until `stop`.
+pub(crate) async fn serve(listener: UnixListener, state: Arc<State>, stop: CancellationToken, grace: Duration) {
     let own = own_uid();
     let administrator = Arc::new(User::master("system:admin"));
     let accept = || async { listener.accept().await.map(|(stream, _)| stream) };
@@ -19,7 +18,7 @@ pub(crate) async fn serve(listener: UnixListener, router: Router, stop: Cancella
         let uid = stream.peer_cred().ok().map(|peer| peer.uid());
         let trusted = uid.is_some_and(|uid| uid == 0 || Some(uid) == own);
         let peer = trusted.then(|| Arc::clone(&administrator));
-        connection::serve(stream, router.clone(), peer, true, stop)
+        connection::serve(stream, Arc::clone(&state), peer, true, stop)
     };
     super::accept(accept, handle, stop, grace).await;
 }

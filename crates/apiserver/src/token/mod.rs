@@ -1,6 +1,7 @@
 //! Service-account tokens: signed claims (JWT, ES256) that pods show to the API.
 
 mod es256;
+mod known;
 
 use std::time::Duration;
 
@@ -9,7 +10,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use thiserror::Error;
 
-pub(crate) use self::es256::Key;
+pub(crate) use self::{
+    es256::Key,
+    known::{Known, Proven},
+};
 use crate::user::User;
 
 /// Why a token is not accepted. Clients only ever read "Unauthorized"; this is for the log.
@@ -81,6 +85,11 @@ impl Claims {
     /// Whom the token is for.
     pub(crate) fn audiences(&self) -> &[String] {
         &self.aud
+    }
+
+    /// The second at which the token expires.
+    pub(crate) fn until(&self) -> i64 {
+        self.exp
     }
 
     /// The user that the token speaks for.
