@@ -17,7 +17,6 @@ use tokio::sync::oneshot;
 use crate::backend::{Backend, Batch, Head, Kept};
 use crate::backup::Backups;
 use crate::folder::Folder;
-use crate::pace::Pace;
 use crate::plan::Plan;
 use crate::shared::Shared;
 use crate::snapshot::{Snapshot, State};
@@ -47,7 +46,6 @@ pub(crate) struct Committer {
     pub(crate) shared: Arc<Shared>,
     pub(crate) backend: Box<dyn Backend>,
     pub(crate) backups: Backups,
-    pub(crate) pace: Pace,
     pub(crate) state: State,
     pub(crate) head: Head,
     pub(crate) failure: Option<Failure>,
@@ -98,11 +96,10 @@ impl Committer {
     /// Waits for work, and takes what there is; nothing when nobody can ask any more.
     fn gather(&mut self, queue: &Receiver<Job>) -> Option<Group> {
         let first = loop {
-            let due = self.backups.due().into_iter().chain(self.pace.due()).min();
-            let Some(due) = due else { break queue.recv().ok()? };
+            let Some(due) = self.backups.due() else { break queue.recv().ok()? };
             match queue.recv_timeout(due.saturating_duration_since(Instant::now())) {
                 Ok(job) => break job,
-                Err(RecvTimeoutError::Timeout) => self.due(Instant::now()),
+                Err(RecvTimeoutError::Timeout) => self.backups.start(&Snapshot::of(self.shared.state()), self.head),
                 Err(RecvTimeoutError::Disconnected) => return None,
             }
         };
@@ -122,14 +119,6 @@ impl Committer {
             next = if full { None } else { queue.try_recv().ok() };
         }
         Some(group)
-    }
-
-    /// Does what was to be done by now.
-    fn due(&mut self, now: Instant) {
-        self.pace.go_on(now);
-        if self.backups.due().is_some_and(|due| due <= now) {
-            self.backups.start(&Snapshot::of(self.shared.state()), self.head);
-        }
     }
 
     fn work(&mut self, jobs: Vec<Request>) {
@@ -168,10 +157,8 @@ impl Committer {
             let _ = reply.send(outcome);
         }
         if !plan.events.is_empty() {
-            let touched = self.shared.window.publish(&plan.events, self.state.revision, now);
-            self.pace.touched(touched, now);
+            self.shared.window.publish(&plan.events, self.state.revision, now);
         }
-        self.pace.go_on(now);
         if !plan.batch.changes.is_empty() {
             self.backups.changed(now);
         }

@@ -29,7 +29,6 @@ mod error;
 mod event;
 mod folder;
 mod open;
-mod pace;
 mod plan;
 mod record;
 mod shared;
@@ -50,7 +49,6 @@ use crate::backup::Backups;
 use crate::committer::{Committer, Job};
 use crate::folder::Folder;
 use crate::open::Opened;
-use crate::pace::Pace;
 use crate::shared::Shared;
 use crate::window::Window;
 
@@ -98,16 +96,8 @@ impl Store {
         let (queue, jobs) = mpsc::channel();
         let path = folder.path().to_owned();
         let backups = Backups::new(path.clone(), options.backup_after);
-        let committer = Committer {
-            shared: Arc::clone(&shared),
-            backend,
-            backups,
-            pace: Pace::default(),
-            state,
-            head,
-            failure: None,
-            _folder: folder,
-        };
+        let committer =
+            Committer { shared: Arc::clone(&shared), backend, backups, state, head, failure: None, _folder: folder };
         std::thread::Builder::new()
             .name("skiff-store".to_owned())
             .spawn(move || committer.run(&jobs))

@@ -96,9 +96,8 @@ impl Window {
         Self { inner: Mutex::new(inner), published: AtomicU64::new(revision) }
     }
 
-    /// Adds what one group of transactions did and drops what is over the limits. Returns the topics concerned, whose
-    /// watchers are to be woken.
-    pub(crate) fn publish(&self, events: &[Arc<Event>], revision: u64, now: Instant) -> Vec<Arc<Topic>> {
+    /// Adds what one group of transactions did, drops what is over the limits, wakes the watchers concerned.
+    pub(crate) fn publish(&self, events: &[Arc<Event>], revision: u64, now: Instant) {
         let mut touched: Vec<Arc<Topic>> = Vec::new();
         let mut inner = lock(&self.inner);
         for event in events {
@@ -114,7 +113,9 @@ impl Window {
         inner.evict(now);
         self.published.store(revision, Ordering::Release);
         drop(inner);
-        touched
+        for topic in touched {
+            topic.changed.send_modify(|_| ());
+        }
     }
 
     /// The revision up to which all events have been published.
@@ -203,16 +204,6 @@ impl Inner {
 }
 
 impl Topic {
-    /// How many watch it.
-    pub(crate) fn watchers(&self) -> usize {
-        lock(&self.ring).watchers
-    }
-
-    /// Wakes all who watch it.
-    pub(crate) fn wake(&self) {
-        self.changed.send_modify(|_| ());
-    }
-
     /// Up to `limit` events from `position` on.
     pub(crate) fn read(&self, position: u64, limit: usize) -> Found {
         let ring = lock(&self.ring);

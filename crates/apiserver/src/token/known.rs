@@ -82,7 +82,8 @@ mod tests {
     async fn a_token_is_known_while_it_and_its_objects_last() {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path(), Options::default()).unwrap();
-        let write = async || store.transact(vec![Op::put(*b"pod", &b"x"[..])]).await.unwrap().entries.remove(0).unwrap();
+        let write =
+            async || store.transact(vec![Op::put(*b"pod", &b"x"[..])]).await.unwrap().entries.remove(0).unwrap();
         let created = write().await.created;
         let known = Known::default();
         known.keep("t", proven(100, vec![((*b"pod").into(), created)]), at(0));
