@@ -14,7 +14,7 @@ use crate::{
     http::info::percent_decode,
     kind::{self, decode},
     state::State,
-    token::{Bound, Claims, Proven, TokenError},
+    token::{Bound, BoundTo, Claims, Proven, TokenError},
     user::{AUTHENTICATED, User},
 };
 
@@ -70,7 +70,7 @@ pub(crate) fn claims_of(state: &State, token: &str, audiences: &[String]) -> Res
 
 /// What the token is bound to, if its service account, its pod and so on are still the same ones: their keys, and the
 /// revisions at which they came into being.
-fn still_bound(snapshot: &Snapshot, claims: &Claims) -> Result<Vec<(Box<[u8]>, u64)>, TokenError> {
+fn still_bound(snapshot: &Snapshot, claims: &Claims) -> Result<Vec<BoundTo>, TokenError> {
     let subject = &claims.subject;
     let namespace = &subject.namespace;
     let bindings: [(&'static str, Option<&Bound>); 4] = [

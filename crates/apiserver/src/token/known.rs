@@ -18,18 +18,20 @@ use crate::user::User;
 /// No more tokens than this are known at once.
 const MOST: usize = 1024;
 
+/// An object that a token is bound to: its key, and the revision at which it came into being.
+pub(crate) type BoundTo = (Box<[u8]>, u64);
+
 /// What is known of a good token.
 pub(crate) struct Proven {
     pub(crate) user: Arc<User>,
     /// The second at which it expires.
     pub(crate) until: i64,
-    /// The keys of the objects that it is bound to, and the revisions at which they came into being.
-    pub(crate) bound: Vec<(Box<[u8]>, u64)>,
+    pub(crate) bound: Vec<BoundTo>,
 }
 
 impl Proven {
     fn holds(&self, now: Timestamp, snapshot: &Snapshot) -> bool {
-        let same = |(key, created): &(Box<[u8]>, u64)| snapshot.get(key).is_some_and(|entry| entry.created == *created);
+        let same = |(key, created): &BoundTo| snapshot.get(key).is_some_and(|entry| entry.created == *created);
         now.as_second() < self.until && self.bound.iter().all(same)
     }
 }
@@ -74,7 +76,7 @@ mod tests {
         Timestamp::from_second(second).unwrap()
     }
 
-    fn proven(until: i64, bound: Vec<(Box<[u8]>, u64)>) -> Proven {
+    fn proven(until: i64, bound: Vec<BoundTo>) -> Proven {
         Proven { user: Arc::new(User::service_account("default", "builder")), until, bound }
     }
 

@@ -12,7 +12,7 @@ use thiserror::Error;
 
 pub(crate) use self::{
     es256::Key,
-    known::{Known, Proven},
+    known::{BoundTo, Known, Proven},
 };
 use crate::user::User;
 
