@@ -10,7 +10,7 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use serde_json::{Map, Value};
-use skiff_api::resource::AnyResource;
+use skiff_api::{custom::Conversion, resource::AnyResource};
 use skiff_store::Entry;
 use tokio_util::sync::CancellationToken;
 
@@ -102,6 +102,15 @@ impl Kind {
         if self.resource.is_view() {
             self.resource.to_stored(turned.insert(object.clone()));
         }
+        if let Some(of) = self.resource.custom().filter(|of| of.version != of.storage_version) {
+            if matches!(of.conversion, Conversion::Webhook(_)) {
+                return Err(serde::ser::Error::custom(format!(
+                    "conversion webhook for {}, Kind={} failed: this server does not call conversion webhooks; write \
+                     objects in version {}",
+                    self.api_version, of.names.kind, of.storage_version
+                )));
+            }
+        }
         let object = turned.as_ref().unwrap_or(object);
         let mut out = Vec::with_capacity(512);
         out.extend_from_slice(self.head.as_bytes());
@@ -121,8 +130,23 @@ impl Kind {
     /// The object in stored bytes, as this kind shows it.
     pub(crate) fn decode(&self, stored: &[u8]) -> Result<Value, serde_json::Error> {
         let mut object = serde_json::from_slice(stored)?;
+        self.check_version(&object)?;
         self.resource.from_stored(&mut object);
         Ok(object)
+    }
+
+    /// An object in a version that only a webhook could turn into this one is an error, never a guess.
+    fn check_version(&self, object: &Value) -> Result<(), serde_json::Error> {
+        let asks = self.resource.custom().is_some_and(|of| matches!(of.conversion, Conversion::Webhook(_)));
+        let stored = object["apiVersion"].as_str().unwrap_or_default();
+        if asks && stored != self.api_version {
+            let (kind, to) = (self.resource.kind(), &self.api_version);
+            return Err(serde::de::Error::custom(format!(
+                "conversion webhook for {stored}, Kind={kind} failed: this server does not call conversion webhooks; the \
+                 object is not available as {to}"
+            )));
+        }
+        Ok(())
     }
 
     /// Stored bytes as this kind shows them; for most kinds they are the same.

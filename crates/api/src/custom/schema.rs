@@ -7,6 +7,7 @@ use regex::Regex;
 use serde_json::Value;
 
 use super::rules::Rule;
+use super::shape;
 use crate::value::Read as _;
 
 /// What may stand at a place.
@@ -153,7 +154,7 @@ impl Schema {
             }
             _ => ListType::Atomic,
         };
-        Self {
+        let mut schema = Self {
             sort: Sort::parse(props.text("type")),
             properties: props.entries("properties").map(|(name, of)| (name.to_owned(), Self::parse(of))).collect(),
             additional: match &props["additionalProperties"] {
@@ -171,7 +172,13 @@ impl Schema {
             default: props.get("default").cloned(),
             checks: Checks::parse(props),
             rules: props.items("x-kubernetes-validations").iter().filter_map(Rule::parse).collect(),
+        };
+        // What is filled in is itself complete, and holds nothing that the schema does not know.
+        if let Some(mut default) = schema.default.take().filter(|default| schema.nullable || !default.is_null()) {
+            shape::complete(&schema, &mut default);
+            schema.default = Some(default);
         }
+        schema
     }
 
     /// The schema of a field, if it has one.

@@ -16,6 +16,12 @@ pub(super) fn prune(schema: &Schema, object: &mut Value, found: &mut Vec<String>
     pruner.object(schema, map, true);
 }
 
+/// Prunes and completes a value that stands anywhere in an object.
+pub(super) fn complete(schema: &Schema, value: &mut Value) {
+    Pruner { path: String::new(), found: &mut Vec::new() }.value(schema, value);
+    default(schema, value);
+}
+
 struct Pruner<'a> {
     path: String,
     found: &'a mut Vec<String>,

@@ -1,5 +1,6 @@
 //! What custom kinds do with objects, without a server.
 
+use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::{CustomResource, definition};
@@ -157,4 +158,87 @@ fn definitions_must_be_structural() {
     assert!(judge(default)[0].starts_with(&format!("{at}.properties[a].default: Invalid value: \"integer\"")));
     let hidden = json!({"type": "object", "anyOf": [{"properties": {"b": {"type": "string"}}}]});
     assert_eq!(judge(hidden).len(), 2);
+}
+
+#[test]
+fn rules_judge_values_and_changes() {
+    let spec = json!({"type": "object", "properties": {"min": {"type": "integer"}, "max": {"type": "integer"},
+        "fixed": {"type": "string", "x-kubernetes-validations": [{"rule": "self == oldSelf", "message": "is immutable"}]}},
+        "x-kubernetes-validations": [{"rule": "self.min <= self.max", "fieldPath": ".min",
+            "messageExpression": "'%d is more than %d'.format([self.min, self.max])"}]});
+    assert_eq!(errors(&spec, &json!({"min": 1, "max": 2, "fixed": "a"})), [] as [&str; 0]);
+    assert_eq!(errors(&spec, &json!({"min": 3, "max": 2})), ["spec.min: Invalid value: 3 is more than 2"]);
+    assert_eq!(
+        errors(&spec, &json!({"min": 3})),
+        [r#"spec: Invalid value: "object": no such key: max evaluating rule: self.min <= self.max"#]
+    );
+    let of = kind(&schema(&spec));
+    let mut old = widget(&json!({"min": 1, "max": 2, "fixed": "a"}));
+    old["metadata"]["resourceVersion"] = json!("1");
+    let mut new = old.clone();
+    new["spec"]["fixed"] = json!("b");
+    let errors: Vec<String> = of.validate_update(&new, &old).iter().map(ToString::to_string).collect();
+    assert_eq!(errors, [r#"spec.fixed: Invalid value: "b": is immutable"#]);
+}
+
+#[test]
+fn rules_that_name_nothing_are_refused() {
+    let of = find("apiextensions.k8s.io", "v1", "customresourcedefinitions").unwrap();
+    for rule in ["self.nope > 1", "self.n >", "frob(self.n)", "other == 1"] {
+        let spec = json!({"type": "object", "properties": {"n": {"type": "integer"}}, "x-kubernetes-validations": [{"rule": rule}]});
+        let mut definition = crd(&schema(&spec));
+        of.default(&mut definition);
+        let errors = of.validate(&definition);
+        assert_eq!(errors.len(), 1, "{rule}");
+        assert!(errors[0].detail.starts_with("compilation failed: ERROR: <input>:1:"), "{}", errors[0]);
+    }
+}
+
+fn any_json() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        (-1e9f64..1e9).prop_map(Value::from),
+        "[a-z]{0,4}".prop_map(Value::from),
+    ];
+    leaf.prop_recursive(4, 32, 4, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::btree_map("[a-d]", inner, 0..4).prop_map(|map| Value::Object(map.into_iter().collect())),
+        ]
+    })
+}
+
+fn any_schema() -> impl Strategy<Value = Value> {
+    let leaf = (prop::sample::select(vec!["string", "integer", "number", "boolean", "object", "array", ""]), any_json(), any::<(bool, bool)>())
+        .prop_map(|(sort, default, (nullable, preserve))| {
+            json!({"type": sort, "default": default, "nullable": nullable, "x-kubernetes-preserve-unknown-fields": preserve,
+                "minLength": 1, "maximum": 5, "pattern": "^[ab]*$", "enum": ["a", 1]})
+        });
+    leaf.prop_recursive(4, 24, 4, |inner| {
+        (prop::collection::btree_map("[a-d]", inner.clone(), 0..4), inner, any::<bool>()).prop_map(
+            |(fields, one, list)| match list {
+                true => json!({"type": "array", "items": one, "x-kubernetes-list-type": "set"}),
+                false => json!({"type": "object", "properties": fields, "additionalProperties": one, "anyOf": [one]}),
+            },
+        )
+    })
+}
+
+proptest! {
+    #[test]
+    fn any_schema_and_any_object(schema in any_schema(), odd in any_json(), value in any_json()) {
+        let definition = crd(&odd);
+        let _ = find("apiextensions.k8s.io", "v1", "customresourcedefinitions").unwrap().validate(&definition);
+        let of = kind(&json!({"type": "object", "properties": {"spec": schema}}));
+        let mut object = widget(&value);
+        of.from_stored(&mut object);
+        let once = object.clone();
+        of.from_stored(&mut object);
+        prop_assert_eq!(&once, &object);
+        let _ = of.validate(&object);
+        let _ = of.validate_update(&object, &widget(&value));
+        let _ = of.cells(&object, "2026-01-01T00:00:00Z".parse().unwrap());
+    }
 }

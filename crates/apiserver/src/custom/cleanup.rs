@@ -3,6 +3,7 @@
 
 use std::sync::{Arc, Weak};
 
+use serde_json::json;
 use skiff_api::{
     custom::definition::{self, CLEANUP},
     meta,
@@ -50,13 +51,16 @@ async fn clean(held: &Weak<State>, name: &str) -> Result<(), Status> {
     let_go(&state, name).await
 }
 
-/// Any version of the kind: all have the same objects.
+/// The kind as it is stored, also if nobody is served it any more: what is deleted is not converted.
 fn kind_of(state: &State, name: &str) -> Option<Arc<Kind>> {
     let definition = definitions()?;
     let entry = state.store.snapshot().get(&definition.key("", name)).cloned()?;
-    let object = definition.decode(&entry.value).ok()?;
-    let mut versions = definition::kinds(&object);
-    let of = versions.pop()?;
+    let mut object = definition.decode(&entry.value).ok()?;
+    object["spec"]["conversion"] = json!({"strategy": "None"});
+    let versions = object["spec"]["versions"].as_array_mut()?;
+    versions.iter_mut().for_each(|version| version["served"] = json!(true));
+    let stored = definition::storage_version(&object).to_owned();
+    let of = definition::kinds(&object).into_iter().find(|of| of.version == stored)?;
     Some(Arc::new(Kind::new(skiff_api::resource::AnyResource::Custom(Arc::new(of)))))
 }
 

@@ -39,6 +39,12 @@ pub(crate) enum ProtobufError {
     Depth,
 }
 
+/// Whether objects of that type can be read at all. Custom kinds have no numbers, and neither have their
+/// definitions, whose clients speak JSON.
+pub(crate) fn knows(type_name: &str) -> bool {
+    numbers::of(type_name).is_some()
+}
+
 /// The object in a body, whose type has that name in the schema.
 pub(crate) fn to_json(body: &[u8], type_name: &str) -> Result<Value, ProtobufError> {
     let message = body.strip_prefix(MAGIC).ok_or(ProtobufError::Prefix)?;

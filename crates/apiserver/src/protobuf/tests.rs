@@ -74,6 +74,10 @@ fn bytes_and_times_have_their_form_in_json() {
 #[test]
 fn every_kind_has_numbers() {
     for resource in skiff_api::resource::all() {
+        if resource.group == "apiextensions.k8s.io" {
+            assert!(!super::knows(resource.type_name), "its bodies are 415");
+            continue;
+        }
         let empty = body(&resource.api_version(), resource.kind, b"");
         assert!(to_json(&empty, resource.type_name).is_ok(), "{}", resource.type_name);
         for part in resource.subresources {

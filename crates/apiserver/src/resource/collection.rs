@@ -13,7 +13,7 @@ use skiff_store::{Entry, Expect, Op, Snapshot, TransactError};
 
 use super::{
     Call, admit,
-    decide::{self, Decision, Propagation, Wish},
+    decide::{self, Decision, Wish},
     delete::DeleteOptions,
     select::Filter,
     write,
@@ -56,7 +56,7 @@ fn chosen(call: &Call, filter: &Filter, snapshot: &Snapshot) -> Vec<Arc<Entry>> 
 
 /// Deletes all objects of a kind, whatever anybody does to them meanwhile.
 pub(crate) async fn clear(state: &State, kind: &Kind) -> Result<(), Status> {
-    let wish = Wish { propagation: Some(Propagation::Background), ..Wish::default() };
+    let wish = Wish::default();
     let prefix = kind.prefix_in("");
     for _ in 0..TRIES {
         let entries: Vec<Arc<Entry>> = state.store.snapshot().range(&prefix, None).cloned().collect();

@@ -65,10 +65,7 @@ pub(super) fn dry_run<'a>(values: impl Iterator<Item = &'a str>, kind: &'static 
 /// A body as JSON text, whatever its format; `type_name` is what it holds.
 pub(crate) async fn read_json(call: &Call, body: Body, type_name: &str) -> Result<Bytes, Status> {
     let format = body::format(&call.headers)?;
-    if format == body::Format::Protobuf
-        && type_name == call.kind.resource.type_name()
-        && call.kind.resource.custom().is_some()
-    {
+    if format == body::Format::Protobuf && !crate::protobuf::knows(type_name) {
         return Err(Status::unsupported_media_type(&["application/json", "application/yaml"]));
     }
     body::json(format, body::read(&call.headers, body).await?, type_name)
