@@ -102,14 +102,15 @@ impl Kind {
         if self.resource.is_view() {
             self.resource.to_stored(turned.insert(object.clone()));
         }
-        if let Some(of) = self.resource.custom().filter(|of| of.version != of.storage_version) {
-            if matches!(of.conversion, Conversion::Webhook(_)) {
-                return Err(serde::ser::Error::custom(format!(
-                    "conversion webhook for {}, Kind={} failed: this server does not call conversion webhooks; write \
-                     objects in version {}",
-                    self.api_version, of.names.kind, of.storage_version
-                )));
-            }
+        if let Some(of) = self.resource.custom()
+            && of.version != of.storage_version
+            && matches!(of.conversion, Conversion::Webhook(_))
+        {
+            return Err(serde::ser::Error::custom(format!(
+                "conversion webhook for {}, Kind={} failed: this server does not call conversion webhooks; write \
+                 objects in version {}",
+                self.api_version, of.names.kind, of.storage_version
+            )));
         }
         let object = turned.as_ref().unwrap_or(object);
         let mut out = Vec::with_capacity(512);
