@@ -32,6 +32,7 @@ use self::scale::Scale;
 use self::schema::Schema;
 use crate::field_error::FieldError;
 use crate::kinds::PART_VERBS;
+use crate::managed;
 use crate::meta;
 use crate::resource::Part;
 use crate::selector::FieldSelector;
@@ -83,6 +84,11 @@ impl CustomResource {
     pub(crate) fn list_type_name(&self) -> String {
         let package = self.type_name.rsplit_once('.').map_or("", |(package, _)| package);
         format!("{package}.{}", self.names.list_kind)
+    }
+
+    /// Objects are merged field by field, lists as a whole.
+    pub(crate) fn merged_as(&self) -> managed::Schema<'_> {
+        managed::Schema::Custom(&Value::Null)
     }
 
     pub(crate) fn parts(&self) -> Vec<Part<'_>> {

@@ -16,6 +16,7 @@ pub mod discovery;
 pub mod endpoints;
 pub mod field_error;
 mod kinds;
+pub mod managed;
 pub mod meta;
 pub mod openapi;
 pub mod patch;

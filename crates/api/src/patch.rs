@@ -23,9 +23,12 @@ pub enum PatchType {
     Strategic,
 }
 
+/// The content type of a server-side apply, which is no change but a wish; see [`crate::managed`].
+pub const APPLY: &str = "application/apply-patch+yaml";
+
 /// The content types that a patch may have.
 pub const CONTENT_TYPES: &[&str] =
-    &["application/json-patch+json", "application/merge-patch+json", "application/strategic-merge-patch+json"];
+    &["application/json-patch+json", "application/merge-patch+json", "application/strategic-merge-patch+json", APPLY];
 
 impl PatchType {
     /// The type of a patch with this content type, parameters aside.

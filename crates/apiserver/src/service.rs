@@ -9,7 +9,7 @@ use std::{
 
 use axum::body::Body;
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{HeaderValue, Request, Response, header::USER_AGENT};
 use tower::{BoxError, Service};
 
 use crate::{
@@ -17,6 +17,9 @@ use crate::{
     state::State,
     user::User,
 };
+
+/// Who owns what a component of this process writes without saying who it is.
+const PROGRAM: HeaderValue = HeaderValue::from_static("skiff");
 
 /// The API, called by one user without a socket. Calls are function calls; bodies are never copied.
 #[derive(Clone)]
@@ -46,6 +49,8 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let (state, caller) = (Arc::clone(&self.state), Caller::InProcess(Arc::clone(&self.user)));
-        Box::pin(async move { Ok(layers::handle(state, caller, request.map(Body::new)).await) })
+        let mut request = request.map(Body::new);
+        request.headers_mut().entry(USER_AGENT).or_insert(PROGRAM);
+        Box::pin(async move { Ok(layers::handle(state, caller, request).await) })
     }
 }

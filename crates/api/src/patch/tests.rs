@@ -12,7 +12,7 @@ const DEPLOYMENT: &str = "io.k8s.api.apps.v1.Deployment";
 #[test]
 fn content_types_are_told_apart() {
     assert_eq!(PatchType::of_content_type("application/json-patch+json; charset=utf-8"), Some(PatchType::Json));
-    for text in CONTENT_TYPES {
+    for text in CONTENT_TYPES.iter().filter(|text| **text != APPLY) {
         assert!(PatchType::of_content_type(text).is_some());
     }
     assert_eq!(PatchType::of_content_type("application/json"), None);

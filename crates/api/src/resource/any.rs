@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::{Column, Durability, FieldValidation, Resource, Subresource};
 use crate::custom::CustomResource;
 use crate::field_error::FieldError;
+use crate::managed::Schema;
 use crate::selector::FieldSelector;
 use crate::status::{Qualified, Status};
 
@@ -138,6 +139,12 @@ impl AnyResource {
     #[must_use]
     pub fn type_name(&self) -> &str {
         either!(self, of => of.type_name, &of.type_name)
+    }
+
+    /// The schema that says how its objects are merged, and whose which field is.
+    #[must_use]
+    pub fn schema(&self) -> Schema<'_> {
+        either!(self, of => Schema::of_type(of.type_name), of.merged_as())
     }
 
     /// `v1`, `apps/v1`

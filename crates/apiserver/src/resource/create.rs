@@ -8,7 +8,7 @@ use skiff_api::{meta, resource::Durability, status::Status};
 use skiff_store::{Expect, TransactError};
 
 use super::{
-    Call, admit, form,
+    Call, admit, form, owners,
     write::{self, WriteOptions},
 };
 use crate::{
@@ -48,17 +48,33 @@ pub(super) fn answer(call: &Call, created: Created) -> Result<Response<Body>, St
     }
 }
 
-/// Puts a new object into the store.
+/// Puts a new object into the store; its fields belong to who sent it.
 pub(super) async fn insert(call: &Call, mut object: Value, options: &WriteOptions) -> Result<Created, Status> {
+    prepare(call, &mut object)?;
+    owners::created(call, options, &mut object);
+    name_and_insert(call, object, options).await
+}
+
+/// Puts a new object into the store that says already whose its fields are.
+pub(super) async fn insert_owned(call: &Call, mut object: Value, options: &WriteOptions) -> Result<Created, Status> {
+    prepare(call, &mut object)?;
+    name_and_insert(call, object, options).await
+}
+
+fn prepare(call: &Call, object: &mut Value) -> Result<(), Status> {
     if call.kind.resource.custom().is_some_and(|of| of.terminating) {
         let why = "create not allowed while custom resource definition is terminating";
         return Err(Status { message: why.to_owned(), ..Status::method_not_allowed(call.resource(), "create") });
     }
-    place(call, &mut object)?;
-    if !meta::resource_version(&object).is_empty() {
+    place(call, object)?;
+    if !meta::resource_version(object).is_empty() {
         return Err(Status::bad_request("resourceVersion should not be set on objects to be created"));
     }
-    call.kind.resource.default(&mut object);
+    call.kind.resource.default(object);
+    Ok(())
+}
+
+async fn name_and_insert(call: &Call, object: Value, options: &WriteOptions) -> Result<Created, Status> {
     let base = generate_base(&object);
     if base.is_none() {
         return insert_named(call, object, options).await;

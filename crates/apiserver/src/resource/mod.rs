@@ -1,6 +1,7 @@
 //! The verbs, the same for every kind: what a kind is like is read from its description.
 
 mod admit;
+mod apply;
 mod call;
 mod collection;
 mod create;
@@ -8,6 +9,7 @@ mod decide;
 mod delete;
 mod form;
 mod list;
+mod owners;
 mod pages;
 mod parts;
 mod patch;

@@ -10,6 +10,7 @@ use axum::body::Body;
 use skiff_api::status::Status;
 
 pub(crate) use self::binding::create as bind;
+pub(super) use self::scale::read as scale_of;
 use super::{
     Call, form, patch,
     update::{self, Part},

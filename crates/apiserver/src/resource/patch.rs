@@ -4,16 +4,20 @@ use axum::body::Body;
 use bytes::Bytes;
 use serde_json::Value;
 use skiff_api::{
+    field_error::{FieldError, Path},
     patch::{self as rules, CONTENT_TYPES, PatchType},
-    status::Status,
+    status::{Qualified, Status},
 };
 
 use super::{
-    Call,
+    Call, apply,
     update::{self, Part, Proposal},
     write::WriteOptions,
 };
 use crate::http::{body, respond::Answer};
+
+/// The options of a patch, as errors name them.
+pub(super) const PATCH_OPTIONS: Qualified<'static> = Qualified::new("meta.k8s.io", "PatchOptions");
 
 /// A patch as it came.
 pub(super) struct Patch {
@@ -23,17 +27,24 @@ pub(super) struct Patch {
 }
 
 impl Patch {
+    /// The options of a patch that is no apply.
+    pub(super) fn options(call: &Call) -> Result<WriteOptions, Status> {
+        if call.query().has("force") {
+            let error = FieldError::forbidden(&Path::new("force"), "may not be specified for non-apply patch");
+            return Err(Status::invalid(PATCH_OPTIONS, "", &[error]));
+        }
+        WriteOptions::parse(call, PATCH_OPTIONS.name)
+    }
+
     pub(super) async fn read(call: &Call, body: Body) -> Result<Self, Status> {
         let media_type = body::media_type(&call.headers).unwrap_or_default();
         let Some(kind) = PatchType::of_content_type(&media_type) else {
-            return Err(unsupported(&media_type));
+            return Err(Status::unsupported_media_type(CONTENT_TYPES));
         };
         if kind == PatchType::Strategic && call.subresource() != Some("scale") && call.kind.resource.custom().is_some()
         {
-            let mut status = unsupported(&media_type);
-            status.message = status.message.replace("application/strategic-merge-patch+json", "").replace(", ,", ",");
-            status.message = status.message.trim_end_matches([',', ' ']).to_owned();
-            return Err(status);
+            let known: Vec<&str> = CONTENT_TYPES.iter().copied().filter(|known| *known != media_type).collect();
+            return Err(Status::unsupported_media_type(&known));
         }
         let bytes = body::read(&call.headers, body).await?;
         let document = serde_json::from_slice(&bytes)
@@ -56,17 +67,6 @@ impl Patch {
     }
 }
 
-fn unsupported(media_type: &str) -> Status {
-    let mut status = Status::unsupported_media_type(CONTENT_TYPES);
-    if media_type.starts_with("application/apply-patch") {
-        status.message = format!(
-            "server-side apply is not supported by this server - accepted media types include: {}",
-            CONTENT_TYPES.join(", ")
-        );
-    }
-    status
-}
-
 /// Answers a PATCH of the whole object.
 pub(super) async fn patch(call: &Call, body: Body) -> Answer {
     patch_part(call, Part::Whole, body).await
@@ -74,14 +74,17 @@ pub(super) async fn patch(call: &Call, body: Body) -> Answer {
 
 /// Answers a PATCH of that part.
 pub(super) async fn patch_part(call: &Call, part: Part, body: Body) -> Answer {
-    let options = WriteOptions::parse(call, "PatchOptions")?;
+    if apply::is_apply(call) {
+        return apply::apply(call, part, body).await;
+    }
+    let options = Patch::options(call)?;
     let patch = Patch::read(call, body).await?;
     let resource = &call.kind.resource;
     let propose = |old: &Value| {
         let patched = patch.apply(old, resource.type_name())?;
         let (mut object, warnings) = resource.decode_patched(&patched, patch.bytes(), options.validation)?;
         resource.default(&mut object);
-        Ok(Proposal { object, warnings })
+        Ok(Proposal::new(object, warnings))
     };
-    update::answer(call, update::change(call, part, options.dry_run, propose).await?)
+    update::answer(call, update::change(call, part, &options, propose).await?)
 }

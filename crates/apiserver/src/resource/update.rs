@@ -9,13 +9,13 @@ use http::StatusCode;
 use serde_json::Value;
 use skiff_api::{
     field_error::{FieldError, Path},
-    meta,
+    managed, meta,
     status::Status,
 };
 use skiff_store::{Entry, Expect, Op, TransactError};
 
 use super::{
-    Call, admit, create, decide, form,
+    Call, admit, create, decide, form, owners,
     write::{self, WriteOptions},
 };
 use crate::{
@@ -50,6 +50,15 @@ pub(super) enum Part {
 pub(super) struct Proposal {
     pub(super) object: Value,
     pub(super) warnings: Vec<String>,
+    /// Whether it says already who owns what.
+    pub(super) owned: bool,
+}
+
+impl Proposal {
+    /// A new version whose changes belong to the client.
+    pub(super) const fn new(object: Value, warnings: Vec<String>) -> Self {
+        Self { object, warnings, owned: false }
+    }
 }
 
 /// What became of a change.
@@ -92,12 +101,12 @@ pub(super) async fn replace_part(call: &Call, part: Part, body: Body) -> Answer 
         return Ok(response);
     }
     call.kind.resource.default(&mut object);
-    let propose = |_: &Value| Ok(Proposal { object: object.clone(), warnings: warnings.clone() });
-    answer(call, change(call, part, options.dry_run, propose).await?)
+    let propose = |_: &Value| Ok(Proposal::new(object.clone(), warnings.clone()));
+    answer(call, change(call, part, &options, propose).await?)
 }
 
 /// The object is the one that the path names.
-fn named(call: &Call, object: &mut Value) -> Result<(), Status> {
+pub(super) fn named(call: &Call, object: &mut Value) -> Result<(), Status> {
     let name = meta::name(object).to_owned();
     if name.is_empty() {
         meta::set(object, "name", call.name());
@@ -137,7 +146,7 @@ pub(super) fn answer(call: &Call, changed: Changed) -> Answer {
 pub(super) async fn change(
     call: &Call,
     part: Part,
-    dry_run: bool,
+    options: &WriteOptions,
     mut propose: impl FnMut(&Value) -> Result<Proposal, Status>,
 ) -> Result<Changed, Status> {
     for _ in 0..TRIES {
@@ -146,10 +155,13 @@ pub(super) async fn change(
             snapshot.get(&call.key()).cloned().ok_or_else(|| Status::not_found(call.resource(), call.name()))?;
         drop(snapshot);
         let old = call.kind.decode(&entry.value).map_err(Status::internal)?;
-        let Proposal { mut object, warnings } = propose(&old)?;
+        let Proposal { mut object, warnings, owned } = propose(&old)?;
         check_version(call, &mut object, &old, &entry)?;
+        if !owned && part != Part::Server {
+            owners::updated(call, part, options, &old, &mut object);
+        }
         prepare(call, part, &mut object, &old)?;
-        if let Some(after) = store(call, &entry, &old, object, dry_run).await? {
+        if let Some(after) = store(call, &entry, &old, object, options.dry_run).await? {
             return Ok(Changed { after, warnings });
         }
     }
@@ -187,7 +199,6 @@ fn invalid_version(call: &Call, version: &str, detail: &str) -> Status {
 
 fn prepare(call: &Call, part: Part, new: &mut Value, old: &Value) -> Result<(), Status> {
     let resource = &call.kind.resource;
-    meta::unset(new, "managedFields");
     let errors = match part {
         Part::Whole => {
             resource.prepare_update(new, old);
@@ -225,6 +236,7 @@ async fn store(
     let kind = &call.kind;
     let expect = Expect::Modified(entry.modified);
     let claims = admit::claim(&call.state, kind, &mut object, Some(old))?;
+    managed::keep_times(&mut object, old);
     if dry_run {
         return Ok(Some(After::Tried(object)));
     }

@@ -6,41 +6,38 @@ use jiff::Timestamp;
 use serde_json::Value;
 use skiff_api::{
     field_error::{FieldError, Path},
-    meta,
     resource::{Durability, FieldValidation},
     status::{Qualified, Status},
 };
 use skiff_store::{Expect, Op, TransactError};
 
-use super::Call;
+use super::{Call, owners};
 use crate::{http::body, kind::Kind};
 
 /// The options of a write.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct WriteOptions {
     pub(super) dry_run: bool,
     pub(super) validation: FieldValidation,
+    /// Whose the changed fields are; empty if nobody says so.
+    pub(super) manager: String,
+    /// Whether an apply takes what others own.
+    pub(super) force: bool,
 }
 
 impl WriteOptions {
     pub(super) fn parse(call: &Call, kind: &'static str) -> Result<Self, Status> {
         let query = call.query();
         let dry_run = dry_run(query.all("dryRun"), kind)?;
-        if let Some(manager) = query.get("fieldManager").filter(|manager| manager.len() > 128) {
-            let path = Path::new("fieldManager");
-            let error = FieldError::invalid(&path, manager, "must be no more than 128 characters");
-            return Err(Status::invalid(Qualified::new("meta.k8s.io", kind), "", &[error]));
-        }
         let validation = FieldValidation::parse(query.get("fieldValidation").unwrap_or_default())?;
-        Ok(Self { dry_run, validation })
+        let manager = owners::manager(query.get("fieldManager"), &call.headers, kind)?;
+        Ok(Self { dry_run, validation, manager, force: query.flag("force") })
     }
 
     /// Reads an object of the call's kind, with warnings about what was left out.
     pub(super) async fn read(&self, call: &Call, body: Body) -> Result<(Value, Vec<String>), Status> {
         let bytes = read_json(call, body, call.kind.resource.type_name()).await?;
-        let (mut object, warnings) = call.kind.resource.decode(&bytes, self.validation)?;
-        meta::unset(&mut object, "managedFields");
-        Ok((object, warnings))
+        call.kind.resource.decode(&bytes, self.validation)
     }
 }
 

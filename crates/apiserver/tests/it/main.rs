@@ -2,9 +2,11 @@
 #![allow(clippy::unwrap_used)]
 
 mod access;
+mod apply;
 mod bodies;
 mod customs;
 mod kinds;
+mod kubectl;
 mod objects;
 mod pages;
 mod pods;

@@ -89,9 +89,6 @@ async fn the_three_patches_apply() {
     assert_eq!(labelled["metadata"]["labels"], json!({"x": "y"}));
     let version = json!({"metadata": {"resourceVersion": "1"}});
     server.patch(&path, "merge-patch+json", &version).await.expect(409);
-    let applied = server.patch(&path, "apply-patch+yaml", &json!({})).await;
-    applied.expect(415);
-    assert!(applied.message().contains("server-side apply is not supported"), "{}", applied.message());
     server.patch(&format!("{CONFIG_MAPS}/none"), "merge-patch+json", &json!({})).await.expect(404);
 }
 

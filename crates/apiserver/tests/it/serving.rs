@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::support::{CONFIG_MAPS, PODS, Server, config_map};
 
-fn pki(server: &Server) -> Pki {
+pub(crate) fn pki(server: &Server) -> Pki {
     let names = ServingNames::of_cluster("cluster.local", [[127, 0, 0, 1].into(), [10, 96, 0, 1].into()]);
     Pki::open(&server.folder.path().join("pki"), &names, jiff::Timestamp::now()).unwrap()
 }
@@ -62,7 +62,7 @@ async fn connect(
 }
 
 /// Serves TLS for as long as `work` takes, and expects a clean end.
-async fn serving<F: Future<Output = ()>>(server: &Server, work: impl FnOnce(std::net::SocketAddr) -> F) {
+pub(crate) async fn serving<F: Future<Output = ()>>(server: &Server, work: impl FnOnce(std::net::SocketAddr) -> F) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let stop = CancellationToken::new();

@@ -31,8 +31,8 @@ pub(crate) async fn create(call: &Call, body: Body) -> Answer {
         })?
         .object;
     check(call, &binding)?;
-    let propose = |pod: &Value| Ok(Proposal { object: bound(call, pod, &binding)?, warnings: Vec::new() });
-    update::change(call, Part::Server, options.dry_run, propose).await?;
+    let propose = |pod: &Value| Ok(Proposal::new(bound(call, pod, &binding)?, Vec::new()));
+    update::change(call, Part::Server, &options, propose).await?;
     let done: Response<Body> = create::done(StatusCode::CREATED);
     Ok(done)
 }

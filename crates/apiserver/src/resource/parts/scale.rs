@@ -10,6 +10,7 @@ use skiff_api::{
 };
 
 use super::super::{
+    apply,
     patch::Patch,
     update::{self, Part, Proposal},
     write::{self, WriteOptions},
@@ -34,13 +35,22 @@ pub(super) async fn replace(call: &Call, body: Body) -> Answer {
 }
 
 pub(super) async fn patch(call: &Call, body: Body) -> Answer {
-    let options = WriteOptions::parse(call, "PatchOptions")?;
+    if apply::is_apply(call) {
+        let changed = apply::scale(call, body).await?;
+        return answer(call, &changed.after.object(call)?);
+    }
+    let options = Patch::options(call)?;
     let patch = Patch::read(call, body).await?;
     finish(call, &options, |present| {
         let patched = patch.apply(present, TYPE)?;
         accept(call, schema::decode(TYPE, &patched), &options)
     })
     .await
+}
+
+/// A scale that was parsed already.
+pub(crate) fn read(call: &Call, document: &Value, options: &WriteOptions) -> Result<Value, Status> {
+    accept(call, schema::decode(TYPE, document), options)
 }
 
 fn accept(
@@ -79,9 +89,9 @@ async fn finish(call: &Call, options: &WriteOptions, make: impl Fn(&Value) -> Re
                 object["metadata"][field] = value.into();
             }
         }
-        Ok(Proposal { object, warnings: Vec::new() })
+        Ok(Proposal::new(object, Vec::new()))
     };
-    let changed = update::change(call, Part::Whole, options.dry_run, propose).await?;
+    let changed = update::change(call, Part::Whole, options, propose).await?;
     answer(call, &changed.after.object(call)?)
 }
 
