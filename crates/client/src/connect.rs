@@ -91,6 +91,17 @@ where
     Client::new(service, namespace)
 }
 
+/// The same client, saying who it is: the server remembers who owns which field.
+pub(crate) fn named(client: Client, program: &'static str) -> Client {
+    let namespace = client.default_namespace().to_owned();
+    let service = tower::service_fn(move |mut request: Request<Body>| {
+        request.headers_mut().insert(http::header::USER_AGENT, http::HeaderValue::from_static(program));
+        let client = client.clone();
+        async move { client.send(request).await }
+    });
+    Client::new(service, namespace)
+}
+
 fn over_socket(path: PathBuf, namespace: Option<&str>) -> Client {
     let path: Arc<std::path::Path> = path.into();
     let connector = tower::service_fn(move |_: Uri| {

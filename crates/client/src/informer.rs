@@ -198,6 +198,13 @@ impl Informers {
         &self.client
     }
 
+    /// The same caches for a component that owns what it writes under a name of its own.
+    #[must_use]
+    pub fn named(&self, component: &'static str) -> Self {
+        let client = crate::connect::named(self.client.clone(), component);
+        Self { client, running: Arc::clone(&self.running), stop: self.stop.clone() }
+    }
+
     /// The informer of all objects of kind `K`; its watch starts with the first call.
     /// Must be called within a tokio runtime.
     #[must_use]
@@ -237,11 +244,13 @@ async fn follow<K: Watched>(client: Client, fields: String, shared: Arc<Shared<K
     while let Some(event) = events.next().await {
         match event {
             Ok(watcher::Event::Init) => listed.clear(),
-            Ok(watcher::Event::InitApply(object)) => {
+            Ok(watcher::Event::InitApply(mut object)) => {
+                slim(&mut object);
                 listed.insert(key_of(&object), Arc::new(object));
             }
             Ok(watcher::Event::InitDone) => replace(&shared, std::mem::take(&mut listed)),
-            Ok(watcher::Event::Apply(object)) => {
+            Ok(watcher::Event::Apply(mut object)) => {
+                slim(&mut object);
                 let version = version_of(&object);
                 shared.lock().apply(key_of(&object), Arc::new(object));
                 shared.saw(version);
@@ -253,6 +262,11 @@ async fn follow<K: Watched>(client: Client, fields: String, shared: Arc<Shared<K
             Err(error) => tracing::warn!(kind = %K::kind(&()), %error, "the watch broke and will be made again"),
         }
     }
+}
+
+/// Who owns which field is nothing that a component looks at, and half of many an object.
+fn slim<K: Watched>(object: &mut K) {
+    object.meta_mut().managed_fields = None;
 }
 
 /// Makes the cache equal to a fresh list and tells subscribers only what differs.
