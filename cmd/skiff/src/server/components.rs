@@ -51,9 +51,9 @@ fn controllers(cluster: &Cluster) -> anyhow::Result<()> {
             .with_context(|| format!("read {}", certificate.display()))?,
         node_grace: NODE_GRACE,
     };
-    let (informers, stop) = (cluster.informers.clone(), cluster.stop.clone());
+    let (informers, stop) = (cluster.informers.named("kube-controller-manager"), cluster.stop.clone());
     cluster.tasks.spawn(async move { skiff_controllers::run(&informers, config, stop).await });
-    let (informers, stop) = (cluster.informers.clone(), cluster.stop.clone());
+    let (informers, stop) = (cluster.informers.named("kube-scheduler"), cluster.stop.clone());
     cluster.tasks.spawn(async move { skiff_scheduler::run(&informers, stop).await });
     Ok(())
 }
@@ -137,8 +137,8 @@ fn kubelet(cluster: &Cluster, images: Images) -> anyhow::Result<Kubelet> {
     let runtime =
         Runtime::new(runtime_config(&args.places, &args.cgroup_parent)).context("prepare the container runtime")?;
     let (network, stop) = (cluster.network.clone(), cluster.stop.clone());
-    let kubelet =
-        Kubelet::start(&cluster.informers, config, runtime, images, network, stop).context("start the kubelet")?;
+    let kubelet = Kubelet::start(&cluster.informers.named("kubelet"), config, runtime, images, network, stop)
+        .context("start the kubelet")?;
     cluster.nodes.register(cluster.node_name.clone(), kubelet.router());
     Ok(kubelet)
 }
