@@ -9,6 +9,9 @@ use super::{Element, FieldsError, Schema};
 /// Deeper documents are no field sets.
 const DEEPEST: usize = 128;
 
+/// What becomes of an element that is in one set, in the other or in both.
+type Join = dyn Fn(Option<&Node>, Option<&Node>) -> Option<Node>;
+
 /// A set of paths.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Set {
@@ -123,7 +126,7 @@ impl Set {
         })
     }
 
-    fn join(&self, other: &Self, make: &dyn Fn(Option<&Node>, Option<&Node>) -> Option<Node>) -> Self {
+    fn join(&self, other: &Self, make: &Join) -> Self {
         let (mut ours, mut theirs) = (self.nodes.iter().peekable(), other.nodes.iter().peekable());
         let mut nodes = Vec::new();
         loop {

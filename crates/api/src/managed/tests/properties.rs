@@ -4,6 +4,8 @@ use proptest::prelude::*;
 
 use super::*;
 
+type Container = (String, (String, Option<Value>, Option<Vec<String>>));
+
 fn containers() -> impl Strategy<Value = Value> {
     let ports = prop::collection::btree_map(1..4_u16, prop::option::of("[ab]"), 0..3).prop_map(|ports| {
         let port = |(port, name): (u16, Option<String>)| match name {
@@ -14,7 +16,7 @@ fn containers() -> impl Strategy<Value = Value> {
     });
     let one = ("[xy]", prop::option::of(ports), prop::option::of(prop::collection::vec("[ab]", 0..3)));
     prop::collection::btree_map("[abc]", one, 0..4).prop_map(|all| {
-        let container = |(name, (image, ports, args)): (String, (String, Option<Value>, Option<Vec<String>>))| {
+        let container = |(name, (image, ports, args)): Container| {
             let mut container = json!({"name": name, "image": image});
             for (field, value) in [("ports", ports), ("args", args.map(|args| json!(args)))] {
                 if let Some(value) = value {

@@ -143,7 +143,7 @@ fn items_that_are_there_twice_are_compared_together() {
     let port = ".spec.containers[name=\"c\"].ports[containerPort=1,protocol=\"TCP\"]";
     let shown = |set: &Set| set.paths().iter().map(|path| show(path)).collect::<Vec<_>>();
     assert_eq!(shown(&found.added), [port]);
-    assert_eq!(shown(&found.removed), [format!("{port}"), format!("{port}.containerPort"), format!("{port}.name")]);
+    assert_eq!(shown(&found.removed), [port.to_owned(), format!("{port}.containerPort"), format!("{port}.name")]);
     let found = compare(schema, &ports(json!([one, two])), &ports(json!([two, one])));
     assert_eq!(shown(&found.modified), [port]);
 }
