@@ -4,6 +4,7 @@
 //! parameters an operation knows. They are functions of the catalogue: whoever serves
 //! them may keep the bytes until that changes.
 
+mod gnostic;
 mod paths;
 mod types;
 
@@ -45,6 +46,12 @@ pub fn v2(kinds: &Catalogue, version: &str) -> Value {
         "paths": all,
         "definitions": types::of(kinds, &groups, Format::V2),
     })
+}
+
+/// `/openapi/v2` as the protobuf message that older clients ask for.
+#[must_use]
+pub fn v2_protobuf(kinds: &Catalogue, version: &str) -> Vec<u8> {
+    gnostic::encode(&v2(kinds, version))
 }
 
 /// `/openapi/v3`

@@ -36,6 +36,9 @@ async fn answer(state: Arc<State>, user: Arc<User>, intent: Arc<Intent>, request
     {
         return Ok(response);
     }
+    if let Some(response) = state.documents.openapi_protobuf(path, &intent.query, &parts.headers, &state) {
+        return Ok(response);
+    }
     let accepted = negotiate(&parts.headers).ok_or_else(not_acceptable)?;
     if parts.method == Method::GET
         && let Some(response) = oidc::answer(&state, path)

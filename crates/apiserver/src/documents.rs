@@ -10,7 +10,7 @@ use axum::body::Body;
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderValue, Response, StatusCode,
-    header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, VARY},
+    header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, VARY},
 };
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -28,6 +28,9 @@ use crate::{
 
 /// The version that the server says it is.
 pub(crate) const VERSION: &str = concat!("v1.36.0+skiff", env!("CARGO_PKG_VERSION"));
+
+/// What kubectl calls the OpenAPI document as protobuf.
+const OPENAPI_PROTOBUF: &str = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
 
 #[derive(Clone)]
 struct Document {
@@ -67,12 +70,26 @@ impl Documents {
         Some(Ok(document.response(query, headers)))
     }
 
+    /// Answers a GET of `/openapi/v2` as protobuf, if that is what the client asks for: kubectl before 1.27.
+    pub(crate) fn openapi_protobuf(
+        &self,
+        path: &str,
+        query: &Query,
+        headers: &HeaderMap,
+        state: &State,
+    ) -> Option<Response<Body>> {
+        let asks = |value: &HeaderValue| value.to_str().is_ok_and(|value| value.starts_with(OPENAPI_PROTOBUF));
+        let wanted = path == "/openapi/v2" && headers.get_all(ACCEPT).iter().any(asks);
+        wanted.then(|| self.find(path, true, state))?.map(|document| document.response(query, headers))
+    }
+
     fn lock(&self) -> MutexGuard<'_, Made> {
         self.made.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn find(&self, path: &str, aggregated: bool, state: &State) -> Option<Arc<Document>> {
-        let key = (path.to_owned(), aggregated);
+    /// The document in its usual form, or in its other one: aggregated, or as protobuf.
+    fn find(&self, path: &str, other: bool, state: &State) -> Option<Arc<Document>> {
+        let key = (path.to_owned(), other);
         let served = state.kinds.now();
         let kinds = &served.catalogue;
         {
@@ -84,10 +101,13 @@ impl Documents {
                 return Some(Arc::clone(document));
             }
         }
-        let value = if aggregated { aggregated_value(kinds, path) } else { value(kinds, path, &state.config)? };
-        let bytes = Bytes::from(value.to_string());
+        let (bytes, media_type) = match (other, path) {
+            (false, _) => (value(kinds, path, &state.config)?.to_string().into(), "application/json"),
+            (true, "/openapi/v2") => (openapi::v2_protobuf(kinds, VERSION), OPENAPI_PROTOBUF),
+            (true, _) => (aggregated_value(kinds, path).to_string().into(), discovery::AGGREGATED_CONTENT_TYPE),
+        };
+        let bytes = Bytes::from(bytes);
         let hash: String = Sha256::digest(&bytes).iter().take(16).map(|byte| format!("{byte:02X}")).collect();
-        let media_type = if aggregated { discovery::AGGREGATED_CONTENT_TYPE } else { "application/json" };
         let document = Arc::new(Document { bytes, etag: format!("\"{hash}\""), media_type });
         let mut made = self.lock();
         if made.generation == served.generation {
