@@ -162,7 +162,9 @@ impl Controller {
                 "spec": {"replicas": step.to}
             });
             *set = self.patch_set(deployment, &step.name, patch).await?;
-            self.tell_scaled(deployment, &step);
+            if step.from != step.to {
+                self.tell_scaled(deployment, &step);
+            }
         }
         Ok(())
     }

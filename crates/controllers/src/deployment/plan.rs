@@ -126,25 +126,33 @@ fn resize(set: &ReplicaSet, to: i32) -> Resize {
 
 /// Whether the number of replicas was changed since the sets were last sized.
 pub(crate) fn is_scaling(deployment: &Deployment, sets: &[&ReplicaSet]) -> bool {
-    let sized = sets.iter().filter(|set| size(set) > 0);
-    sized
-        .filter_map(|set| set.annotations().get(DESIRED)?.parse().ok())
-        .any(|desired: i32| desired != wanted(deployment))
+    sets.iter().any(|set| size(set) > 0 && is_stale(deployment, set))
+}
+
+/// Whether a set was sized for another number of replicas.
+fn is_stale(deployment: &Deployment, set: &ReplicaSet) -> bool {
+    let sized_for: Option<i32> = set.annotations().get(DESIRED).and_then(|text| text.parse().ok());
+    sized_for.is_some_and(|desired| desired != wanted(deployment))
 }
 
 /// A change of `replicas` in the middle of a rollout (or while paused) is shared out among the sets,
-/// in proportion to their size.
+/// in proportion to their size. A set whose share is the size it has is named as well if it was sized
+/// for another number: once that is noted on it, the rollout goes on.
 pub(crate) fn share(deployment: &Deployment, new: Option<&ReplicaSet>, old: &[ReplicaSet]) -> Vec<Resize> {
     let active: Vec<&ReplicaSet> = new.into_iter().chain(old).filter(|set| size(set) > 0).collect();
     let wanted = wanted(deployment);
+    let changes = |set: &ReplicaSet, to: i32| size(set) != to || is_stale(deployment, set);
     match active.as_slice() {
         [] => new.filter(|new| size(new) != wanted).map(|new| resize(new, wanted)).into_iter().collect(),
-        [only] => (size(only) != wanted).then(|| resize(only, wanted)).into_iter().collect(),
-        _ => proportional(deployment, active),
+        [only] => changes(only, wanted).then(|| resize(only, wanted)).into_iter().collect(),
+        _ => {
+            let shares = proportional(deployment, active);
+            shares.into_iter().filter(|(set, to)| changes(set, *to)).map(|(set, to)| resize(set, to)).collect()
+        }
     }
 }
 
-fn proportional(deployment: &Deployment, mut active: Vec<&ReplicaSet>) -> Vec<Resize> {
+fn proportional<'a>(deployment: &Deployment, mut active: Vec<&'a ReplicaSet>) -> Vec<(&'a ReplicaSet, i32)> {
     let wanted = wanted(deployment);
     let allowed = if wanted > 0 { wanted + limits(deployment).surge } else { 0 };
     let total: i32 = active.iter().map(|set| size(set)).sum();
@@ -164,7 +172,7 @@ fn proportional(deployment: &Deployment, mut active: Vec<&ReplicaSet>) -> Vec<Re
     if let Some(first) = sizes.first_mut() {
         *first = (*first + left).max(0);
     }
-    active.iter().zip(sizes).filter(|(set, to)| size(set) != *to).map(|(set, to)| resize(set, to)).collect()
+    active.into_iter().zip(sizes).collect()
 }
 
 /// The name part of a template: stable, short, in the alphabet of names.

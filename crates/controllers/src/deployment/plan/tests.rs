@@ -53,6 +53,20 @@ fn scaling_in_mid_rollout_is_shared() {
 }
 
 #[test]
+fn a_set_that_keeps_its_size_is_told_the_new_number() {
+    let asked = deployment(2, json!("25%"), json!("25%"));
+    let mut old = set("old", 1, 1);
+    old.metadata.annotations =
+        Some([(DESIRED.to_owned(), "1".to_owned()), (MAXIMUM.to_owned(), "2".to_owned())].into());
+    let mut new = set("new", 2, 2);
+    new.metadata.annotations =
+        Some([(DESIRED.to_owned(), "2".to_owned()), (MAXIMUM.to_owned(), "3".to_owned())].into());
+    assert!(is_scaling(&asked, &[&new, &old]));
+    let shared = share(&asked, Some(&new), std::slice::from_ref(&old));
+    assert_eq!(shared, [Resize { name: "old".into(), from: 1, to: 1 }], "or it would scale for ever");
+}
+
+#[test]
 fn hashes_are_names() {
     let hash = template_hash(&json!({"a": 1}), 0);
     assert_eq!(hash.len(), 10);
