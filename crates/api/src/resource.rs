@@ -148,6 +148,8 @@ pub(crate) struct Rules {
     pub(crate) cells: fn(&Value, Timestamp) -> Vec<Value>,
     /// What its users have to be told when they create one.
     pub(crate) warn: fn(&Value) -> Option<String>,
+    /// What whoever creates or changes one has to be told about what it says.
+    pub(crate) warnings: fn(&Value) -> Vec<String>,
     /// Parts with a path of their own that change something else than the status: how a new version
     /// (new, old) is reduced to what may change there, and what is wrong with it.
     pub(crate) parts: &'static [(&'static str, ChangePart)],
@@ -175,6 +177,7 @@ impl Rules {
         fields: &[],
         cells: |object, now| vec![meta::name(object).into(), crate::print::age(object, now)],
         warn: |_| None,
+        warnings: |_| Vec::new(),
         parts: &[],
         keeps_dependents: false,
         stored: None,

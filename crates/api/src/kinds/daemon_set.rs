@@ -37,6 +37,7 @@ pub(super) static DAEMON_SETS: Resource = Resource {
         SELECTOR,
     ],
     rules: Rules {
+        warnings: super::pod::template_warnings,
         default,
         validate,
         validate_update: template::same_selector,

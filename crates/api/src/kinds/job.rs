@@ -37,6 +37,7 @@ pub(super) static JOBS: Resource = Resource {
         SELECTOR,
     ],
     rules: Rules {
+        warnings: super::pod::template_warnings,
         default: default::job,
         validate: validate::job,
         validate_update: update::validate,

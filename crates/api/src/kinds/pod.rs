@@ -15,6 +15,7 @@ mod storage;
 mod update;
 mod validate;
 mod volumes;
+mod warnings;
 
 use serde_json::{Value, json};
 
@@ -27,6 +28,7 @@ pub(super) use affinity::node_selector;
 pub(super) use default::spec as default_spec;
 pub(super) use validate::{spec as validate_spec, tolerate as validate_toleration};
 pub(super) use volumes::source as volume_source;
+pub(super) use warnings::template as template_warnings;
 
 const TYPE: &str = "io.k8s.api.core.v1.Pod";
 const BINDING: &str = "io.k8s.api.core.v1.Binding";
@@ -72,6 +74,7 @@ pub(super) static PODS: Resource = Resource {
     rules: Rules {
         default: default::pod,
         validate: validate::pod,
+        warnings: warnings::pod,
         validate_create: validate_new,
         validate_update: update::validate,
         initial_status: Some(initial_status),

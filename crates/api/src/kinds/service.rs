@@ -4,6 +4,7 @@ mod default;
 mod print;
 mod update;
 mod validate;
+mod warnings;
 
 use serde_json::json;
 
@@ -46,6 +47,7 @@ pub(super) static SERVICES: Resource = Resource {
             names::dns_1035_label(completed.as_deref().unwrap_or(name))
         },
         validate: validate::service,
+        warnings: warnings::service,
         validate_update: validate::update,
         initial_status: Some(|_| json!({"loadBalancer": {}})),
         prepare_create: update::create,

@@ -41,6 +41,7 @@ pub(super) static STATEFUL_SETS: Resource = Resource {
         IMAGES,
     ],
     rules: Rules {
+        warnings: super::pod::template_warnings,
         default,
         validate,
         validate_update,

@@ -51,6 +51,7 @@ pub(super) static DEPLOYMENTS: Resource = Resource {
     rules: Rules {
         default: default::deployment,
         validate: validate::deployment,
+        warnings: super::pod::template_warnings,
         validate_update: template::same_selector,
         validate_status: validate::deployment_status,
         initial_status: Some(|_| json!({})),
@@ -82,6 +83,7 @@ pub(super) static REPLICA_SETS: Resource = Resource {
     rules: Rules {
         default: default::replica_set,
         validate: validate::replica_set,
+        warnings: super::pod::template_warnings,
         validate_update: template::same_selector,
         validate_status: validate::status,
         initial_status: Some(|_| json!({"replicas": 0})),
@@ -107,6 +109,7 @@ pub(super) static REPLICATION_CONTROLLERS: Resource = Resource {
     rules: Rules {
         default: default::replication_controller,
         validate: validate::replication_controller,
+        warnings: super::pod::template_warnings,
         validate_status: validate::status,
         initial_status: Some(|_| json!({"replicas": 0})),
         generation: Some(|new, old| new["spec"] != old["spec"]),

@@ -274,6 +274,12 @@ impl AnyResource {
         either!(self, of => of.warning(object), { let _ = of; None })
     }
 
+    /// What whoever creates this object, or changes another one into it, has to be told about what it says.
+    #[must_use]
+    pub fn warnings(&self, object: &Value) -> Vec<String> {
+        either!(self, of => of.warnings(object), { let _ = of; Vec::new() })
+    }
+
     /// The scale of an object.
     pub fn scale(&self, object: &Value) -> Result<Value, Status> {
         either!(self, of => { let _ = of; Ok(crate::scale::of(object)) }, of.scale_of(object))

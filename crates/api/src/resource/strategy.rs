@@ -103,6 +103,12 @@ impl Resource {
         (self.rules.warn)(object)
     }
 
+    /// What whoever creates this object, or changes another one into it, has to be told about what it says.
+    #[must_use]
+    pub fn warnings(&self, object: &Value) -> Vec<String> {
+        (self.rules.warnings)(object)
+    }
+
     /// Reduces `new` to a change of that part of `old`, and says what is wrong with it. `None`: there is
     /// no such part that can be changed like that.
     #[must_use]

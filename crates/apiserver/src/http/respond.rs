@@ -64,6 +64,9 @@ pub(crate) fn status(status: &Status) -> Response<Body> {
         0 => StatusCode::OK,
         code => StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
     };
+    if code == StatusCode::INTERNAL_SERVER_ERROR {
+        tracing::error!(cause = %status.message, "a request failed through no fault of its own");
+    }
     let mut response = json(code, status.to_json().to_string());
     let retry = status.details.as_ref().map_or(0, |details| details.retry_after_seconds);
     if retry > 0 {

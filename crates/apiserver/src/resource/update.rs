@@ -155,12 +155,15 @@ pub(super) async fn change(
             snapshot.get(&call.key()).cloned().ok_or_else(|| Status::not_found(call.resource(), call.name()))?;
         drop(snapshot);
         let old = call.kind.decode(&entry.value).map_err(Status::internal)?;
-        let Proposal { mut object, warnings, owned } = propose(&old)?;
+        let Proposal { mut object, mut warnings, owned } = propose(&old)?;
         check_version(call, &mut object, &old, &entry)?;
         if !owned && part != Part::Server {
             owners::updated(call, part, options, &old, &mut object);
         }
         prepare(call, part, &mut object, &old)?;
+        if part == Part::Whole && object["spec"] != old["spec"] {
+            warnings.extend(call.kind.resource.warnings(&object));
+        }
         if let Some(after) = store(call, &entry, &old, object, options.dry_run).await? {
             return Ok(Changed { after, warnings });
         }

@@ -3,6 +3,7 @@
 
 mod access;
 mod apply;
+mod arbitrary;
 mod bodies;
 mod customs;
 mod kinds;
