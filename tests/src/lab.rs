@@ -141,6 +141,12 @@ impl Lab {
         &self.cgroup
     }
 
+    /// The lab's network namespace, for those who enter it themselves.
+    #[must_use]
+    pub fn network(&self) -> PathBuf {
+        PathBuf::from(format!("/proc/{}/ns/net", self.keeper.id()))
+    }
+
     /// The server's process, while one runs.
     #[must_use]
     pub fn server_pid(&self) -> Option<u32> {

@@ -5,4 +5,4 @@ mod lab;
 mod run;
 
 pub use lab::{Binaries, Lab, LabError, Options};
-pub use run::{Output, eventually};
+pub use run::{Output, eventually, run};

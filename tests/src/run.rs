@@ -31,7 +31,10 @@ impl Output {
 }
 
 /// Runs a command to its end; kills it after `limit`.
-pub(crate) fn run(command: &mut Command, input: &str, limit: Duration) -> io::Result<Output> {
+///
+/// # Errors
+/// Where it cannot be started or waited for.
+pub fn run(command: &mut Command, input: &str, limit: Duration) -> io::Result<Output> {
     use std::{io::Write as _, os::unix::process::ExitStatusExt as _};
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
     if let Some(mut stdin) = child.stdin.take() {

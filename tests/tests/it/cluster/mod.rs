@@ -11,7 +11,7 @@ use std::{collections::BTreeSet, time::Duration};
 use skiff_tests::{Lab, LabError, Options, eventually};
 
 /// A lab with the sample image, or `None`, loudly, where this machine cannot have one.
-fn lab(flags: &[&str]) -> Option<Lab> {
+pub(crate) fn lab(flags: &[&str]) -> Option<Lab> {
     let flags = flags.iter().map(|flag| (*flag).to_owned()).collect();
     match Lab::start(Options { flags, image: true }) {
         Ok(lab) => Some(lab),
@@ -30,7 +30,7 @@ fn apply(lab: &Lab, manifest: &str) -> String {
 }
 
 /// A Deployment of the sample, all of whose pods are up.
-fn deploy(lab: &Lab, name: &str, replicas: u32) {
+pub(crate) fn deploy(lab: &Lab, name: &str, replicas: u32) {
     lab.kubectl(&["create", "deployment", name, "--image=httpenv", &format!("--replicas={replicas}")]).ok();
     lab.kubectl(&["rollout", "status", "deployment", name, "--timeout=20s"]).ok();
 }
@@ -53,7 +53,7 @@ fn answering(lab: &Lab, url: &str, times: usize) -> Result<BTreeSet<String>, Str
 }
 
 /// Waits until all of so many pods have answered at `url`.
-fn answered_by_all(lab: &Lab, url: &str, pods: usize) {
+pub(crate) fn answered_by_all(lab: &Lab, url: &str, pods: usize) {
     eventually(&format!("{pods} pods answer at {url}"), Duration::from_secs(10), || {
         let names = answering(lab, url, pods * 8)?;
         if names.len() == pods { Ok(()) } else { Err(format!("{names:?}")) }
@@ -61,7 +61,7 @@ fn answered_by_all(lab: &Lab, url: &str, pods: usize) {
 }
 
 /// A value of an object by kubectl's JSON path.
-fn field(lab: &Lab, object: &[&str], path: &str) -> String {
+pub(crate) fn field(lab: &Lab, object: &[&str], path: &str) -> String {
     let output = format!("jsonpath={path}");
     let mut args = vec!["get"];
     args.extend(object);
