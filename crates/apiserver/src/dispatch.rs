@@ -9,7 +9,7 @@ use skiff_api::status::Status;
 use crate::{
     health,
     http::{
-        accept::negotiate,
+        accept::{Encoding, Form, negotiate},
         info::Info,
         respond::{self, Answer},
     },
@@ -39,16 +39,17 @@ async fn answer(state: Arc<State>, user: Arc<User>, intent: Arc<Intent>, request
     if let Some(response) = state.documents.openapi_protobuf(path, &intent.query, &parts.headers, &state) {
         return Ok(response);
     }
-    let accepted = negotiate(&parts.headers).ok_or_else(not_acceptable)?;
     if parts.method == Method::GET
         && let Some(response) = oidc::answer(&state, path)
     {
         return Ok(response);
     }
     if matches!(intent.info, Info::Resource(_)) {
-        let call = Call::new(state, user, intent, parts.headers, accepted)?;
+        let call = Call::new(state, user, intent, parts.headers)?;
         return resource::handle(&call, body).await;
     }
+    let in_text = |encoding, form| encoding != Encoding::Protobuf && matches!(form, Form::Object | Form::Discovery);
+    let accepted = negotiate(&parts.headers, in_text).ok_or_else(not_acceptable)?;
     let document = state.documents.answer(path, &intent.query, &parts.headers, accepted, &state);
     match document {
         Some(_) if parts.method != Method::GET && parts.method != Method::HEAD => {

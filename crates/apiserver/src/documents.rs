@@ -21,7 +21,7 @@ use crate::{
     http::{
         accept::{Accepted, Encoding, Form, pretty},
         query::Query,
-        respond::{self, Answer},
+        respond::{self, Answer, Style},
     },
     state::State,
 };
@@ -65,7 +65,8 @@ impl Documents {
         let aggregated = accepted.form == Form::Discovery && matches!(path, "/api" | "/apis");
         let document = self.find(path, aggregated, state)?;
         if accepted.encoding == Encoding::Yaml || (pretty(query, headers) && !path.starts_with("/openapi")) {
-            return Some(respond::stored(StatusCode::OK, accepted.encoding, true, document.bytes.clone()));
+            let style = Style { encoding: accepted.encoding, pretty: true, type_name: "" };
+            return Some(respond::stored(StatusCode::OK, style, document.bytes.clone()));
         }
         Some(Ok(document.response(query, headers)))
     }

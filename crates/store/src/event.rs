@@ -16,7 +16,18 @@ pub struct Event {
     pub revision: u64,
     /// What changed.
     pub change: Change,
-    encoded: OnceLock<Bytes>,
+    text: OnceLock<Bytes>,
+    /// A pointer only: few events are asked for in it.
+    binary: OnceLock<Box<Bytes>>,
+}
+
+/// The formats in which readers share what they encode. What is in them is their business.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// The usual one.
+    Text,
+    /// The other one.
+    Binary,
 }
 
 /// What happened to a key.
@@ -41,7 +52,7 @@ pub enum Change {
 
 impl Event {
     pub(crate) fn new(revision: u64, change: Change) -> Self {
-        Self { revision, change, encoded: OnceLock::new() }
+        Self { revision, change, text: OnceLock::new(), binary: OnceLock::new() }
     }
 
     /// The key that changed.
@@ -65,10 +76,13 @@ impl Event {
         }
     }
 
-    /// The encoding that all watchers of the usual format share: made by `encode` the first time, kept as long as the
+    /// The encoding that all watchers of that format share: made by `encode` the first time, kept as long as the
     /// event is.
-    pub fn encoded(&self, encode: impl FnOnce(&Self) -> Bytes) -> &Bytes {
-        self.encoded.get_or_init(|| encode(self))
+    pub fn encoded(&self, format: Format, encode: impl FnOnce() -> Bytes) -> &Bytes {
+        match format {
+            Format::Text => self.text.get_or_init(encode),
+            Format::Binary => self.binary.get_or_init(|| Box::new(encode())),
+        }
     }
 
     /// How much memory the event holds, roughly, its encoding included.

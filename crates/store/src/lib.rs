@@ -54,7 +54,7 @@ use crate::window::Window;
 
 pub use crate::entry::{Committed, Durability, Entry, Expect, Op, Value};
 pub use crate::error::{BackendError, Damage, OpenError, TransactError, WatchError};
-pub use crate::event::{Change, Event};
+pub use crate::event::{Change, Event, Format};
 pub use crate::open::Recovery;
 pub use crate::snapshot::Snapshot;
 pub use crate::watch::Watch;

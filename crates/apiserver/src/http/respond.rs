@@ -10,6 +10,7 @@ use serde_json::Value;
 use skiff_api::status::Status;
 
 use super::accept::Encoding;
+use crate::protobuf;
 
 /// What a handler gives back: an answer, or the `Status` that says why not.
 pub(crate) type Answer = Result<Response<Body>, Status>;
@@ -34,14 +35,24 @@ pub(crate) fn text(code: StatusCode, body: impl Into<Bytes>) -> Response<Body> {
     whole(code, "text/plain; charset=utf-8", body)
 }
 
+/// How an answer is to be written.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Style<'a> {
+    pub(crate) encoding: Encoding,
+    pub(crate) pretty: bool,
+    /// The schema's name of what is written.
+    pub(crate) type_name: &'a str,
+}
+
 /// A value in the encoding that was asked for.
-pub(crate) fn value(code: StatusCode, encoding: Encoding, pretty: bool, value: &Value) -> Answer {
-    let body = match encoding {
-        Encoding::Json if pretty => serde_json::to_string_pretty(value).map(|text| text + "\n"),
+pub(crate) fn value(code: StatusCode, style: Style<'_>, value: &Value) -> Answer {
+    let body = match style.encoding {
+        Encoding::Json if style.pretty => serde_json::to_string_pretty(value).map(|text| text + "\n"),
         Encoding::Json => serde_json::to_string(value),
         Encoding::Yaml => return yaml(code, value),
+        Encoding::Protobuf => return binary(code, value.to_string().as_bytes(), style.type_name),
     };
-    Ok(whole(code, encoding.media_type(), body.map_err(Status::internal)?))
+    Ok(whole(code, style.encoding.media_type(), body.map_err(Status::internal)?))
 }
 
 fn yaml(code: StatusCode, value: &Value) -> Answer {
@@ -49,14 +60,23 @@ fn yaml(code: StatusCode, value: &Value) -> Answer {
     Ok(whole(code, Encoding::Yaml.media_type(), body))
 }
 
-/// JSON bytes in the encoding that was asked for; parsed only if they have to be written anew.
-pub(crate) fn stored(code: StatusCode, encoding: Encoding, pretty: bool, bytes: Bytes) -> Answer {
-    if encoding == Encoding::Json && !pretty {
-        return Ok(json(code, bytes));
-    }
-    let parsed: Value = serde_json::from_slice(&bytes).map_err(Status::internal)?;
-    value(code, encoding, pretty, &parsed)
+fn binary(code: StatusCode, json: &[u8], type_name: &str) -> Answer {
+    let body = protobuf::object(json, type_name, None).map_err(Status::internal)?;
+    Ok(whole(code, protobuf::MEDIA_TYPE, body))
 }
+
+/// JSON bytes in the encoding that was asked for; parsed only if they have to be laid out anew.
+pub(crate) fn stored(code: StatusCode, style: Style<'_>, bytes: Bytes) -> Answer {
+    match style.encoding {
+        Encoding::Json if !style.pretty => Ok(json(code, bytes)),
+        Encoding::Protobuf => binary(code, &bytes, style.type_name),
+        _ => value(code, style, &serde_json::from_slice(&bytes).map_err(Status::internal)?),
+    }
+}
+
+/// Marks an answer that is a `Status` in JSON: clients get those in any encoding, wherever they come from.
+#[derive(Clone, Copy, Debug)]
+struct IsStatus;
 
 /// A `Status` as the answer.
 pub(crate) fn status(status: &Status) -> Response<Body> {
@@ -67,12 +87,24 @@ pub(crate) fn status(status: &Status) -> Response<Body> {
     if code == StatusCode::INTERNAL_SERVER_ERROR {
         tracing::error!(cause = %status.message, "a request failed through no fault of its own");
     }
-    let mut response = json(code, status.to_json().to_string());
+    let mut response = status_value(code, &status.to_json());
     let retry = status.details.as_ref().map_or(0, |details| details.retry_after_seconds);
     if retry > 0 {
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(retry));
     }
     response
+}
+
+/// The same from its JSON.
+pub(crate) fn status_value(code: StatusCode, status: &Value) -> Response<Body> {
+    let mut response = json(code, status.to_string());
+    response.extensions_mut().insert(IsStatus);
+    response
+}
+
+/// Whether an answer is a `Status`.
+pub(crate) fn is_status(response: &Response<Body>) -> bool {
+    response.extensions().get::<IsStatus>().is_some()
 }
 
 /// Adds warnings, which kubectl shows to people.

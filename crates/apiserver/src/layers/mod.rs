@@ -8,6 +8,7 @@ mod authenticate;
 mod authorize;
 mod compress;
 mod limit;
+mod speak;
 
 use std::{sync::Arc, time::Instant};
 
@@ -42,18 +43,20 @@ pub(crate) async fn handle(state: Arc<State>, caller: Caller, request: Request) 
 
 async fn answer(state: Arc<State>, caller: &Caller, request: Request) -> Response {
     let only_head = request.method() == Method::HEAD;
+    let encoding = speak::wanted(request.headers());
     let judged = authenticate::user(&state, caller, request.headers()).and_then(|user| {
         let intent = authorize::judge(&state, &user, &request)?;
         Ok((user, Arc::new(intent)))
     });
     let (user, intent) = match judged {
         Ok(judged) => judged,
-        Err(status) => return respond::status(&status),
+        Err(status) => return speak::spoken(respond::status(&status), encoding).await,
     };
     let packs = compress::is_wanted(caller, request.headers());
     let stays = intent.is_long_running() || matches!(caller, Caller::InProcess(_));
     let handled = dispatch::handle(Arc::clone(&state), user, intent, request);
     let response = if stays { handled.await } else { limit::bound(&state, handled).await };
+    let response = speak::spoken(response, encoding).await;
     let response = if packs { compress::large(response).await } else { response };
     if only_head { head_of(response) } else { response }
 }

@@ -7,27 +7,23 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use skiff_api::{
-    schema::{self, Of, Type},
+    schema::{Of, Type},
     time,
 };
 
 use super::{
     ProtobufError,
     numbers::{self, Entry, Fields},
+    plan::{self, Plan},
     wire::{Field, Reader},
 };
 
 /// Deeper than any object of the API.
-const DEPTH: usize = 40;
+const DEPTH: usize = 100;
 
 /// The object of that type in a message.
 pub(super) fn object(message: &[u8], type_name: &str) -> Result<Value, ProtobufError> {
-    let unknown = || ProtobufError::Unknown(type_name.to_owned());
-    let of = schema::find(type_name).ok_or_else(unknown)?;
-    let fields = numbers::of(type_name).ok_or_else(unknown)?;
-    let mut object = Map::new();
-    fill(&mut object, message, of, fields, DEPTH)?;
-    Ok(Value::Object(object))
+    nested(type_name, message, DEPTH)
 }
 
 fn fill(
@@ -81,7 +77,9 @@ fn put(
         }
         of => {
             let value = single(of, field, depth)?;
-            if keeps_zero || !is_zero(&value) {
+            // What is JSON itself says what it means.
+            let is_said = matches!(of, Of::Type(_) | Of::Any) && !value.is_null();
+            if keeps_zero || is_said || !is_zero(&value) {
                 object.insert(name.to_owned(), value);
             }
         }
@@ -145,14 +143,46 @@ fn single(of: &Of, field: &Field<'_>, depth: usize) -> Result<Value, ProtobufErr
         Of::IntOrString => int_or_string(field.bytes()?)?,
         Of::Any => raw(field.bytes()?)?,
         Of::Type(name) => {
-            let unknown = || ProtobufError::Unknown(name.full());
-            let fields = numbers::of(&name.full()).ok_or_else(unknown)?;
-            let mut object = Map::new();
-            fill(&mut object, field.bytes()?, name.find().ok_or_else(unknown)?, fields, depth)?;
-            Value::Object(object)
+            let full = name.full();
+            match plan::special(&full) {
+                Some(special) => self::special(&special, field.bytes()?, depth)?,
+                None => nested(&full, field.bytes()?, depth)?,
+            }
         }
         // Lists of lists and maps of maps do not occur.
         Of::List(_) | Of::Map(_) => return Err(ProtobufError::Malformed),
+    })
+}
+
+fn nested(type_name: &str, message: &[u8], depth: usize) -> Result<Value, ProtobufError> {
+    let unknown = || ProtobufError::Unknown(type_name.to_owned());
+    let (of, fields) = plan::message(type_name).ok_or_else(unknown)?;
+    let mut object = Map::new();
+    fill(&mut object, message, of, fields, depth)?;
+    Ok(Value::Object(object))
+}
+
+/// The types that are not the same in JSON and in protobuf.
+fn special(plan: &Plan, message: &[u8], depth: usize) -> Result<Value, ProtobufError> {
+    let of = match plan {
+        Plan::Json | Plan::Message(_) => return raw(message),
+        Plan::OneOrMany(of) | Plan::TruthOr(of) | Plan::OneOrStrings(of) => of,
+    };
+    let (mut truth, mut one, mut many) = (false, None, Vec::new());
+    let mut reader = Reader::new(message);
+    while let Some(field) = reader.next()? {
+        match (field.number, plan) {
+            (1, Plan::TruthOr(_)) => truth = field.unsigned()? != 0,
+            (2, Plan::OneOrMany(_)) => many.push(nested(of, field.bytes()?, depth)?),
+            (2, Plan::OneOrStrings(_)) => many.push(json!(field.text()?)),
+            (1 | 2, _) => one = Some(nested(of, field.bytes()?, depth)?),
+            _ => {}
+        }
+    }
+    Ok(match (one, plan) {
+        (Some(one), _) => one,
+        (None, Plan::TruthOr(_)) => json!(truth),
+        (None, _) => Value::Array(many),
     })
 }
 

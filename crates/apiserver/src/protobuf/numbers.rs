@@ -1,4 +1,4 @@
-//! The table of field numbers, read when the first protobuf body comes.
+//! The table of field numbers, read when protobuf is first spoken.
 
 use std::{collections::HashMap, sync::OnceLock};
 
@@ -17,12 +17,10 @@ pub(super) type Fields = Vec<(u64, Entry)>;
 /// The fields of the type with this full name (`io.k8s.api.core.v1.Pod`).
 pub(super) fn of(full_name: &str) -> Option<&'static Fields> {
     let rest = full_name.strip_prefix("io.k8s.")?;
-    match rest.strip_prefix("api.") {
-        Some(name) => by_short_name(name),
-        None => {
-            let rest = rest.strip_prefix("apimachinery.pkg.").or_else(|| rest.strip_prefix("kube-aggregator.pkg."))?;
-            by_short_name(&format!("~{rest}"))
-        }
+    match (rest.strip_prefix("api."), rest.strip_prefix("apimachinery.pkg.")) {
+        (Some(name), _) => by_short_name(name),
+        (None, Some(name)) => by_short_name(&format!("~{name}")),
+        (None, None) => by_short_name(full_name),
     }
 }
 

@@ -102,3 +102,56 @@ impl<'a> Reader<'a> {
         Ok(taken)
     }
 }
+
+/// Appends a number in as many bytes as it needs.
+pub(super) fn put_varint(out: &mut Vec<u8>, mut value: u64) {
+    while value >= 0x80 {
+        // The low seven bits, with more to follow.
+        out.push((value & 0x7f) as u8 | 0x80);
+        value >>= 7;
+    }
+    out.push(value as u8);
+}
+
+/// Appends a field that holds a number.
+pub(super) fn put_number(out: &mut Vec<u8>, number: u64, value: u64) {
+    put_varint(out, number << 3);
+    put_varint(out, value);
+}
+
+/// Appends a field that holds a number with a fraction.
+pub(super) fn put_double(out: &mut Vec<u8>, number: u64, value: f64) {
+    put_varint(out, number << 3 | 1);
+    out.extend_from_slice(&value.to_le_bytes());
+}
+
+/// Appends a field that holds bytes.
+pub(super) fn put_bytes(out: &mut Vec<u8>, number: u64, bytes: &[u8]) {
+    put_varint(out, number << 3 | 2);
+    put_varint(out, bytes.len() as u64);
+    out.extend_from_slice(bytes);
+}
+
+/// Appends a field that holds what `write` appends.
+pub(super) fn framed(
+    out: &mut Vec<u8>,
+    number: u64,
+    write: impl FnOnce(&mut Vec<u8>) -> Result<(), ProtobufError>,
+) -> Result<(), ProtobufError> {
+    put_varint(out, number << 3 | 2);
+    let at = out.len();
+    out.push(0);
+    write(out)?;
+    let length = out.len() - at - 1;
+    if length < 0x80 {
+        out[at] = length as u8;
+        return Ok(());
+    }
+    let mut prefix = Vec::with_capacity(10);
+    put_varint(&mut prefix, length as u64);
+    let more = prefix.len() - 1;
+    out.resize(out.len() + more, 0);
+    out.copy_within(at + 1..at + 1 + length, at + prefix.len());
+    out[at..at + prefix.len()].copy_from_slice(&prefix);
+    Ok(())
+}

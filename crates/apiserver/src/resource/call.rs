@@ -8,12 +8,14 @@ use skiff_store::{Entry, Snapshot};
 
 use crate::{
     http::{
-        accept::{Accepted, Form},
+        accept::{Accepted, Encoding, Form, negotiate},
         info::{Info, Target},
         query::{BadOption, Query},
+        respond::Style,
     },
     kind::KindRef,
     layers::Intent,
+    protobuf,
     state::State,
     user::User,
 };
@@ -36,17 +38,20 @@ impl Call {
         user: Arc<User>,
         intent: Arc<Intent>,
         headers: HeaderMap,
-        accepted: Accepted,
     ) -> Result<Self, Status> {
         let Info::Resource(target) = &intent.info else { return Err(Status::no_such_path()) };
         let target = Arc::clone(target);
         let kind =
             state.kinds.find(&target.group, &target.version, &target.resource).ok_or_else(Status::no_such_path)?;
-        let call = Self { state, kind, user, headers, accepted, target, intent };
+        let mut call = Self { state, kind, user, headers, accepted: Accepted::default(), target, intent };
         call.check_place()?;
-        if call.accepted.form == Form::Discovery {
-            return Err(not_acceptable());
-        }
+        let type_name = call.type_name().to_owned();
+        let has = |encoding, form| match (encoding, form) {
+            (_, Form::Discovery) | (Encoding::Protobuf, Form::Table) => false,
+            (Encoding::Protobuf, Form::Object) => protobuf::knows(&type_name),
+            _ => true,
+        };
+        call.accepted = negotiate(&call.headers, has).ok_or_else(not_acceptable)?;
         Ok(call)
     }
 
@@ -66,7 +71,7 @@ impl Call {
         let (state, user, mut headers) = (Arc::clone(&self.state), Arc::clone(&self.user), self.headers.clone());
         // The body was turned into JSON already.
         headers.remove(CONTENT_TYPE);
-        Self::new(state, user, Arc::new(intent), headers, self.accepted)
+        Self::new(state, user, Arc::new(intent), headers)
     }
 
     /// The same call for work that outlives the request.
@@ -154,13 +159,30 @@ impl Call {
 
     /// Whether people read the answer: they asked for it, or use curl.
     pub(crate) fn pretty(&self) -> bool {
-        crate::http::accept::pretty(self.query(), &self.headers)
+        self.accepted.pretty || crate::http::accept::pretty(self.query(), &self.headers)
+    }
+
+    /// The schema's name of what is read and written at this path.
+    pub(crate) fn type_name(&self) -> &str {
+        let resource = &self.kind.resource;
+        let part = self.subresource().and_then(|name| resource.part(name));
+        part.map_or_else(|| resource.type_name(), |part| part.type_name)
+    }
+
+    /// How an answer of that type is to be written.
+    pub(crate) fn style<'a>(&self, type_name: &'a str) -> Style<'a> {
+        Style { encoding: self.accepted.encoding, pretty: self.pretty(), type_name }
     }
 }
 
 /// 406 with what there is.
 pub(crate) fn not_acceptable() -> Status {
-    Status::not_acceptable(&["application/json", "application/yaml"])
+    Status::not_acceptable(&["application/json", "application/yaml", protobuf::MEDIA_TYPE])
+}
+
+/// The same for a watch.
+pub(crate) fn not_streamed() -> Status {
+    Status::not_acceptable(&["application/json;stream=watch", "application/vnd.kubernetes.protobuf;stream=watch"])
 }
 
 impl From<BadOption> for Status {

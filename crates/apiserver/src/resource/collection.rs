@@ -6,7 +6,6 @@
 use std::sync::Arc;
 
 use axum::body::Body;
-use http::StatusCode;
 use serde_json::json;
 use skiff_api::status::Status;
 use skiff_store::{Entry, Expect, Op, Snapshot, TransactError};
@@ -15,12 +14,13 @@ use super::{
     Call, admit,
     decide::{self, Decision, Wish},
     delete::DeleteOptions,
+    form,
     select::Filter,
     write,
 };
 use crate::{
     admission,
-    http::respond::{self, Answer},
+    http::respond::Answer,
     kind::Kind,
     state::{State, now},
 };
@@ -46,7 +46,7 @@ pub(super) async fn delete(call: &Call, body: Body) -> Answer {
     if !todo.is_empty() && !options.dry_run {
         return Err(Status::stale(call.resource(), ""));
     }
-    Ok(respond::json(StatusCode::OK, deleted(call, &snapshot, &shown)?))
+    form::entries(call, json!({"resourceVersion": snapshot.revision().to_string()}), &shown)
 }
 
 fn chosen(call: &Call, filter: &Filter, snapshot: &Snapshot) -> Vec<Arc<Entry>> {
@@ -145,9 +145,4 @@ fn gone(call: &Call, entry: &Entry, snapshot: &Snapshot) {
     {
         admit::released(&call.state, &call.kind, &object);
     }
-}
-
-fn deleted(call: &Call, snapshot: &Snapshot, entries: &[Arc<Entry>]) -> Result<Vec<u8>, Status> {
-    let metadata = json!({"resourceVersion": snapshot.revision().to_string()});
-    super::form::joined_list(call, &metadata, entries)
 }

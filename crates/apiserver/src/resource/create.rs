@@ -158,5 +158,5 @@ pub(crate) fn unstored(call: &Call, object: &Value) -> Answer {
 pub(super) fn done(code: StatusCode) -> Response<Body> {
     let body =
         json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": code.as_u16()});
-    respond::json(code, body.to_string())
+    respond::status_value(code, &body)
 }

@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use axum::body::Body;
 use bytes::Bytes;
-use http::{Response, StatusCode};
+use http::StatusCode;
 use serde_json::{Value, json};
 use skiff_api::{
     status::Status,
@@ -18,6 +17,7 @@ use crate::{
         accept::{Encoding, Form},
         respond::{self, Answer},
     },
+    protobuf::{self, Name, PARTIAL_METADATA},
     state::now,
 };
 
@@ -28,25 +28,25 @@ pub(super) fn one(call: &Call, bytes: Bytes) -> Answer {
 
 /// One stored object with that code.
 pub(super) fn object(call: &Call, code: StatusCode, bytes: Bytes) -> Answer {
-    let encoding = call.accepted.encoding;
     match call.accepted.form {
         Form::Object | Form::Discovery => {
             let bytes = call.kind.shown(bytes).map_err(Status::internal)?;
-            respond::stored(code, encoding, call.pretty(), bytes)
+            respond::stored(code, call.style(call.type_name()), bytes)
         }
         Form::Table | Form::Metadata => {
             let object = call.kind.decode(&bytes).map_err(Status::internal)?;
-            respond::value(code, encoding, call.pretty(), &shaped(call, object)?)
+            respond::value(code, call.style(PARTIAL_METADATA), &shaped(call, object)?)
         }
     }
 }
 
 /// One object that is not (yet) stored.
 pub(super) fn value(call: &Call, code: StatusCode, object: &Value) -> Answer {
-    let encoding = call.accepted.encoding;
     match call.accepted.form {
-        Form::Object | Form::Discovery => respond::value(code, encoding, call.pretty(), object),
-        Form::Table | Form::Metadata => respond::value(code, encoding, call.pretty(), &shaped(call, object.clone())?),
+        Form::Object | Form::Discovery => respond::value(code, call.style(call.type_name()), object),
+        Form::Table | Form::Metadata => {
+            respond::value(code, call.style(PARTIAL_METADATA), &shaped(call, object.clone())?)
+        }
     }
 }
 
@@ -62,7 +62,7 @@ fn shaped(call: &Call, object: Value) -> Result<Value, Status> {
     }
 }
 
-fn metadata_of(call: &Call, object: &Value) -> Value {
+pub(super) fn metadata_of(call: &Call, object: &Value) -> Value {
     json!({
         "kind": "PartialObjectMetadata",
         "apiVersion": format!("meta.k8s.io/{}", call.accepted.version),
@@ -70,7 +70,7 @@ fn metadata_of(call: &Call, object: &Value) -> Value {
     })
 }
 
-fn rows(call: &Call, objects: &[Value], metadata: Value, columns: bool) -> Result<Value, Status> {
+pub(super) fn rows(call: &Call, objects: &[Value], metadata: Value, columns: bool) -> Result<Value, Status> {
     let asked = call.query().get("includeObject").unwrap_or_default();
     let include = IncludeObject::parse(asked)
         .ok_or_else(|| Status::bad_request(format!("unrecognized includeObject value: {asked:?}")))?;
@@ -81,11 +81,22 @@ fn rows(call: &Call, objects: &[Value], metadata: Value, columns: bool) -> Resul
 
 /// A page of a list.
 pub(super) fn list(call: &Call, page: &Page) -> Answer {
-    let metadata = list_metadata(page);
-    if call.accepted.form == Form::Object && call.accepted.encoding == Encoding::Json && !call.pretty() {
-        return Ok(respond::json(StatusCode::OK, joined_list(call, &metadata, &page.entries)?));
+    entries(call, list_metadata(page), &page.entries)
+}
+
+/// A list of these objects.
+pub(super) fn entries(call: &Call, metadata: Value, entries: &[Arc<Entry>]) -> Answer {
+    match (call.accepted.encoding, call.accepted.form) {
+        (Encoding::Protobuf, _) => {
+            let body = binary_list(call, &metadata, entries)?;
+            return Ok(respond::whole(StatusCode::OK, protobuf::MEDIA_TYPE, body));
+        }
+        (Encoding::Json, Form::Object) if !call.pretty() => {
+            return Ok(respond::json(StatusCode::OK, joined_list(call, &metadata, entries)?));
+        }
+        _ => {}
     }
-    let objects: Result<Vec<Value>, _> = page.entries.iter().map(|entry| call.kind.decode(&entry.value)).collect();
+    let objects: Result<Vec<Value>, _> = entries.iter().map(|entry| call.kind.decode(&entry.value)).collect();
     let objects = objects.map_err(Status::internal)?;
     let whole = match call.accepted.form {
         Form::Table => rows(call, &objects, metadata, true)?,
@@ -102,7 +113,28 @@ pub(super) fn list(call: &Call, page: &Page) -> Answer {
             "items": objects,
         }),
     };
-    respond::value(StatusCode::OK, call.accepted.encoding, call.pretty(), &whole)
+    respond::value(StatusCode::OK, call.style(""), &whole)
+}
+
+/// The same in protobuf: each object goes there from its stored bytes, in one pass.
+fn binary_list(call: &Call, metadata: &Value, entries: &[Arc<Entry>]) -> Result<Vec<u8>, Status> {
+    let meta_version = format!("meta.k8s.io/{}", call.accepted.version);
+    let list_kind = call.kind.resource.list_kind();
+    let (name, type_name) = if call.accepted.form == Form::Metadata {
+        (Name { api_version: &meta_version, kind: "PartialObjectMetadataList" }, PARTIAL_METADATA)
+    } else {
+        (Name { api_version: &call.kind.api_version, kind: &list_kind }, call.kind.resource.type_name())
+    };
+    let size = entries.iter().map(|entry| entry.value.len()).sum::<usize>() + 256;
+    let metadata = metadata.to_string();
+    let list = if call.kind.resource.is_view() && call.accepted.form == Form::Object {
+        let shown: Result<Vec<Bytes>, _> = entries.iter().map(|entry| call.kind.shown(entry.value.clone())).collect();
+        let shown = shown.map_err(Status::internal)?;
+        protobuf::list(name, metadata.as_bytes(), shown.iter().map(|one| &**one), size, type_name)
+    } else {
+        protobuf::list(name, metadata.as_bytes(), entries.iter().map(|entry| &*entry.value), size, type_name)
+    };
+    list.map_err(Status::internal)
 }
 
 fn list_metadata(page: &Page) -> Value {
@@ -117,7 +149,7 @@ fn list_metadata(page: &Page) -> Value {
 }
 
 /// The stored bytes of all objects between the list's head and its end: nothing is parsed.
-pub(super) fn joined_list(call: &Call, metadata: &Value, entries: &[Arc<Entry>]) -> Result<Vec<u8>, Status> {
+fn joined_list(call: &Call, metadata: &Value, entries: &[Arc<Entry>]) -> Result<Vec<u8>, Status> {
     let head = format!(
         r#"{{"kind":"{}","apiVersion":"{}","metadata":{metadata},"items":["#,
         call.kind.resource.list_kind(),
@@ -134,68 +166,4 @@ pub(super) fn joined_list(call: &Call, metadata: &Value, entries: &[Arc<Entry>])
     }
     body.extend_from_slice(b"]}");
     Ok(body)
-}
-
-/// The line of one event of a watch; `columns` for the first table of it.
-pub(super) fn event(call: &Call, kind: &str, object: &[u8], columns: bool) -> Result<Bytes, Status> {
-    if call.accepted.form == Form::Object {
-        let shown = call.kind.shown(Bytes::copy_from_slice(object)).map_err(Status::internal)?;
-        return Ok(line(kind, &shown));
-    }
-    let object = call.kind.decode(object).map_err(Status::internal)?;
-    let shaped = match call.accepted.form {
-        Form::Table => {
-            let metadata = json!({"resourceVersion": object["metadata"]["resourceVersion"]});
-            rows(call, &[object], metadata, columns)?
-        }
-        _ => metadata_of(call, &object),
-    };
-    Ok(line(kind, shaped.to_string().as_bytes()))
-}
-
-/// A bookmark: everything up to `revision` has been sent.
-pub(super) fn bookmark(call: &Call, revision: u64, initial_end: bool) -> Bytes {
-    let (kind, version) = match call.accepted.form {
-        Form::Table => ("Table", format!("meta.k8s.io/{}", call.accepted.version)),
-        Form::Metadata => ("PartialObjectMetadata", format!("meta.k8s.io/{}", call.accepted.version)),
-        Form::Object | Form::Discovery => (call.kind.resource.kind(), call.kind.api_version.clone()),
-    };
-    let mut metadata = json!({"resourceVersion": revision.to_string(), "creationTimestamp": null});
-    if initial_end {
-        metadata["annotations"] = json!({"k8s.io/initial-events-end": "true"});
-    }
-    let mut object = json!({"kind": kind, "apiVersion": version, "metadata": metadata});
-    if call.accepted.form == Form::Table {
-        object["columnDefinitions"] = Value::Null;
-        object["rows"] = json!([]);
-    }
-    line("BOOKMARK", object.to_string().as_bytes())
-}
-
-/// The last line of a watch that cannot go on.
-pub(super) fn error(status: &Status) -> Bytes {
-    line("ERROR", status.to_json().to_string().as_bytes())
-}
-
-/// One event as it goes over the wire.
-pub(super) fn line(kind: &str, object: &[u8]) -> Bytes {
-    let mut out = Vec::with_capacity(object.len() + kind.len() + 24);
-    append_line(&mut out, kind, object);
-    out.into()
-}
-
-/// The same at the end of more of them.
-pub(super) fn append_line(out: &mut Vec<u8>, kind: &str, object: &[u8]) {
-    out.extend_from_slice(br#"{"type":""#);
-    out.extend_from_slice(kind.as_bytes());
-    out.extend_from_slice(br#"","object":"#);
-    out.extend_from_slice(object);
-    out.extend_from_slice(b"}\n");
-}
-
-/// A stream of lines.
-pub(super) fn stream(body: Body) -> Response<Body> {
-    let mut response = respond::json(StatusCode::OK, Bytes::new());
-    *response.body_mut() = body;
-    response
 }

@@ -5,14 +5,11 @@ use std::{sync::Arc, time::Instant};
 use axum::body::Body;
 use http::{Response, StatusCode};
 use serde_json::json;
-use skiff_api::{
-    field_error::{FieldError, Path},
-    status::{Qualified, Status},
-};
+use skiff_api::status::Status;
 use skiff_store::{Entry, Snapshot};
 
 use super::{
-    Call, form,
+    Call, form, options,
     pages::{self, Token},
     select::Filter,
 };
@@ -20,13 +17,6 @@ use crate::{
     http::respond::{self, Answer},
     kind::Kind,
 };
-
-/// How the list's revision relates to the one asked for.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Match {
-    Exact,
-    NotOlderThan,
-}
 
 /// One page of a list.
 pub(super) struct Page {
@@ -55,7 +45,7 @@ enum Start {
 
 /// The moment that the list is of.
 fn start(call: &Call) -> Result<Start, Status> {
-    let (revision, matching) = (call.revision()?, matching(call)?);
+    let (revision, exact) = (call.revision()?, options::check_list(call.query())?);
     let now = call.state.store.snapshot();
     if let Some(text) = call.query().get("continue") {
         if call.query().has("resourceVersion") && revision.is_some_and(|revision| revision != 0) {
@@ -75,9 +65,9 @@ fn start(call: &Call) -> Result<Start, Status> {
     if wanted > now.revision() {
         return Err(Status::too_large_resource_version(wanted, now.revision()));
     }
-    if matching == Some(Match::Exact) && wanted != now.revision() {
+    if exact && wanted != now.revision() {
         let kept = call.state.pages.find(wanted, Instant::now());
-        let too_old = || Status::expired(format!("The resourceVersion for the provided list is too old: {wanted}"));
+        let too_old = || Status::expired("The resourceVersion for the provided list is too old.");
         return Ok(Start::At(kept.ok_or_else(too_old)?, None));
     }
     Ok(Start::At(now, None))
@@ -87,28 +77,7 @@ fn gone(token: &Token) -> Response<Body> {
     let (status, go_on) = pages::expired(token);
     let mut body = status.to_json();
     body["metadata"] = json!({"continue": go_on});
-    respond::json(StatusCode::GONE, body.to_string())
-}
-
-fn matching(call: &Call) -> Result<Option<Match>, Status> {
-    let Some(text) = call.query().get("resourceVersionMatch") else { return Ok(None) };
-    let path = Path::new("resourceVersionMatch");
-    let wrong = |error| Err(Status::invalid(Qualified::new("meta.k8s.io", "ListOptions"), "", &[error]));
-    if call.query().get("continue").is_some() {
-        return wrong(FieldError::forbidden(&path, "resourceVersionMatch is forbidden for a continue"));
-    }
-    let Some(revision) = call.revision()? else {
-        let detail = "resourceVersionMatch is forbidden unless resourceVersion is provided";
-        return wrong(FieldError::forbidden(&path, detail));
-    };
-    match text {
-        "Exact" if revision == 0 => {
-            wrong(FieldError::forbidden(&path, "resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\""))
-        }
-        "Exact" => Ok(Some(Match::Exact)),
-        "NotOlderThan" => Ok(Some(Match::NotOlderThan)),
-        other => wrong(FieldError::not_supported(&path, other, &["Exact", "NotOlderThan", ""])),
-    }
+    respond::status_value(StatusCode::GONE, &body)
 }
 
 fn collect(call: &Call, filter: &Filter, snapshot: Snapshot, token: Option<Token>, limit: usize) -> Page {

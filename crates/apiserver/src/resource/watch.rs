@@ -7,15 +7,12 @@ use axum::body::Body;
 use bytes::Bytes;
 use futures::stream;
 use rand::Rng as _;
-use skiff_api::{
-    field_error::{FieldError, Path},
-    status::{Qualified, Status},
-};
-use skiff_store::{Change, Event, Snapshot, Watch, WatchError};
+use skiff_api::status::Status;
+use skiff_store::{Change, Event, Format, Snapshot, Watch, WatchError};
 use tokio::time::{Instant, Sleep, sleep};
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
-use super::{Call, call::not_acceptable, form, select::Filter};
+use super::{Call, call::not_streamed, frame, options, select::Filter};
 use crate::http::{
     accept::{Encoding, Form},
     respond::Answer,
@@ -39,9 +36,10 @@ enum Begin {
 
 /// Answers a watch.
 pub(super) fn watch(call: &Call) -> Answer {
-    if call.accepted.encoding != Encoding::Json {
-        return Err(not_acceptable());
+    if !call.accepted.encoding.streams() {
+        return Err(not_streamed());
     }
+    let encoding = call.accepted.encoding;
     let filter = Filter::parse(call)?;
     let begin = begin(call)?;
     let lasts = lasts(call)?;
@@ -59,7 +57,7 @@ pub(super) fn watch(call: &Call) -> Answer {
     let prefix = watched_prefix(call, &filter);
     let watch = match call.state.store.watch(&prefix, after) {
         Ok(watch) => watch,
-        Err(error) => return Ok(form::stream(Body::from(form::error(&gone(error))))),
+        Err(error) => return Ok(frame::stream(encoding, Body::from(frame::error(encoding, &gone(error))))),
     };
     let watcher = Watcher {
         bookmarks: call.query().flag("allowWatchBookmarks").then(|| Box::pin(sleep(BOOKMARK_EVERY))),
@@ -80,7 +78,7 @@ pub(super) fn watch(call: &Call) -> Answer {
         let line = watcher.next().await?;
         Some((Ok::<_, std::convert::Infallible>(line), watcher))
     });
-    Ok(form::stream(Body::from_stream(lines)))
+    Ok(frame::stream(encoding, Body::from_stream(lines)))
 }
 
 /// One object has a topic of its own, so that its watcher sleeps through what happens to others.
@@ -95,21 +93,11 @@ fn watched_prefix(call: &Call, filter: &Filter) -> Vec<u8> {
 
 fn begin(call: &Call) -> Result<Begin, Status> {
     let query = call.query();
+    options::check_watch(query)?;
     let revision = call.revision()?.filter(|revision| *revision != 0);
-    let path = Path::new("resourceVersionMatch");
-    let forbidden = |detail: &str| {
-        let kind = Qualified::new("meta.k8s.io", "ListOptions");
-        Err(Status::invalid(kind, "", &[FieldError::forbidden(&path, detail)]))
-    };
     let Some(initial) = query.optional_flag("sendInitialEvents") else {
-        if query.get("resourceVersionMatch").is_some() {
-            return forbidden("resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided");
-        }
         return Ok(revision.map_or(Begin::Initial { marked: false }, Begin::After));
     };
-    if query.get("resourceVersionMatch") != Some("NotOlderThan") {
-        return forbidden("sendInitialEvents requires setting resourceVersionMatch to NotOlderThan");
-    }
     let current = call.state.store.snapshot().revision();
     match (initial, revision) {
         (true, Some(wanted)) if wanted > current => Err(Status::too_large_resource_version(wanted, current)),
@@ -181,18 +169,18 @@ impl Watcher {
                     Ok(events) => self.pending = events.into_iter(),
                     Err(error) => {
                         self.ended = true;
-                        return (error != WatchError::Closed).then(|| form::error(&gone(error)));
+                        return (error != WatchError::Closed).then(|| frame::error(self.call.accepted.encoding, &gone(error)));
                     }
                 },
                 () = due(&mut self.bookmarks) => {
                     if let Some(next) = &mut self.bookmarks {
                         next.as_mut().reset(Instant::now() + BOOKMARK_EVERY);
                     }
-                    return Some(form::bookmark(&self.call, self.watch.progress(), false));
+                    return Some(frame::bookmark(&self.call, self.watch.progress(), false));
                 }
                 () = self.ends.as_mut() => {
                     self.ended = true;
-                    return self.bookmarks.is_some().then(|| form::bookmark(&self.call, self.watch.progress(), false));
+                    return self.bookmarks.is_some().then(|| frame::bookmark(&self.call, self.watch.progress(), false));
                 }
                 () = self.stopping.as_mut() => return None,
                 () = self.retired.as_mut() => return None,
@@ -231,10 +219,7 @@ impl Watcher {
         let mut last = None;
         for entry in initial.snapshot.range(&self.prefix, initial.after.as_deref()) {
             if self.is_ours(&entry.key) && self.filter.matches(entry) {
-                match shaped(&self.call, &mut self.columns, "ADDED", &entry.value) {
-                    Some(line) => lump.extend_from_slice(&line),
-                    None => form::append_line(&mut lump, "ADDED", &entry.value),
-                }
+                frame::append(&mut lump, &self.call, "ADDED", &entry.value, std::mem::take(&mut self.columns));
             }
             if lump.len() >= LUMP {
                 last = Some(entry.key.clone());
@@ -245,7 +230,7 @@ impl Watcher {
             initial.after = last;
             self.initial = Some(initial);
         } else if initial.marked {
-            lump.extend_from_slice(&form::bookmark(&self.call, initial.snapshot.revision(), true));
+            lump.extend_from_slice(&frame::bookmark(&self.call, initial.snapshot.revision(), true));
         }
         (!lump.is_empty()).then(|| lump.into())
     }
@@ -262,17 +247,18 @@ impl Watcher {
         let kind = if self.everything { usual(event) } else { self.selected(event)? };
         if kind == usual(event) {
             let entry = event.entry();
-            if is_usual(&self.call) {
-                return Some(event.encoded(|event| form::line(kind, &event.entry().value)).clone());
-            }
-            return shaped(&self.call, &mut self.columns, kind, &entry.value);
+            let made = |call: &Call, columns| frame::event(call, kind, &entry.value, columns);
+            return Some(match shared(&self.call) {
+                Some(format) => event.encoded(format, || made(&self.call, false)).clone(),
+                None => made(&self.call, std::mem::take(&mut self.columns)),
+            });
         }
         // It left the selection: watchers see it as it was, at the revision at which it left.
         let bytes = match (kind, event.previous()) {
             ("DELETED", Some(previous)) => self.call.kind.at_revision(&previous.value, event.revision),
             _ => event.entry().value.clone(),
         };
-        Some(shaped(&self.call, &mut self.columns, kind, &bytes).unwrap_or_else(|| form::line(kind, &bytes)))
+        Some(frame::event(&self.call, kind, &bytes, std::mem::take(&mut self.columns)))
     }
 
     /// What the change is to a watcher of a selection.
@@ -288,18 +274,12 @@ impl Watcher {
     }
 }
 
-/// Whether stored bytes are sent as they are.
-fn is_usual(call: &Call) -> bool {
-    call.accepted.form == Form::Object && !call.kind.resource.is_view()
-}
-
-/// The line in another form than the usual one.
-fn shaped(call: &Call, columns: &mut bool, kind: &str, object: &[u8]) -> Option<Bytes> {
-    if is_usual(call) {
+/// The encoding that is shared with other watchers: that of whole objects as they are stored.
+fn shared(call: &Call) -> Option<Format> {
+    if call.accepted.form != Form::Object || call.kind.resource.is_view() {
         return None;
     }
-    let line = form::event(call, kind, object, std::mem::take(columns));
-    Some(line.unwrap_or_else(|status| form::error(&status)))
+    Some(if call.accepted.encoding == Encoding::Protobuf { Format::Binary } else { Format::Text })
 }
 
 /// What a change is to a watcher of everything.

@@ -120,9 +120,8 @@ async fn media_types_are_negotiated() {
     let named = b"k8s\0\x0a\x0f\x0a\x02v1\x12\x09ConfigMap\x12\x05\x0a\x03\x0a\x01p";
     assert_eq!(server.send(protobuf(named)).await.expect(201)["metadata"]["name"], "p");
     server.send(protobuf(b"k8s\0\xff")).await.expect(400);
-    let answer = server.get_as(CONFIG_MAPS, "application/vnd.kubernetes.protobuf").await;
+    let answer = server.get_as(CONFIG_MAPS, "text/html").await;
     answer.expect(406);
-    server.get_as(CONFIG_MAPS, "application/vnd.kubernetes.protobuf,application/json").await.expect(200);
     let request = Request::get(CONFIG_MAPS).header("user-agent", "curl/8.0").body(Body::empty()).unwrap();
     let pretty = whole(server.raw(request).await).await;
     assert!(pretty.bytes.starts_with(b"{\n  \"apiVersion\""), "{:?}", pretty.bytes);

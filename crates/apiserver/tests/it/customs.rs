@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::support::Server;
 
 const CRDS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
-const WIDGETS: &str = "/apis/example.com/v1/namespaces/default/widgets";
+pub(crate) const WIDGETS: &str = "/apis/example.com/v1/namespaces/default/widgets";
 
 fn definition() -> Value {
     let schema = json!({"type": "object", "properties": {
@@ -36,7 +36,7 @@ fn definition() -> Value {
     })
 }
 
-fn widget(name: &str) -> Value {
+pub(crate) fn widget(name: &str) -> Value {
     json!({"apiVersion": "example.com/v1", "kind": "Widget", "metadata": {"name": name}, "spec": {"size": 1}})
 }
 
@@ -67,7 +67,7 @@ fn is(event: &Value, condition: &str) -> bool {
     conditions.iter().any(|one| one["type"] == condition && one["status"] == "True")
 }
 
-async fn with_widgets() -> Server {
+pub(crate) async fn with_widgets() -> Server {
     let server = Server::start().await;
     server.post(CRDS, &definition()).await.expect(201);
     server

@@ -11,6 +11,7 @@ mod kubectl;
 mod objects;
 mod pages;
 mod pods;
+mod protobuf;
 mod registry;
 mod services;
 mod serving;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use skiff_store::{Change, Op, Options, Store, WatchError, WindowLimits};
+use skiff_store::{Change, Format, Op, Options, Store, WatchError, WindowLimits};
 
 use crate::{run, store};
 
@@ -45,8 +45,10 @@ fn watches_of_one_key_and_of_everything_see_the_same_event() {
         store.transact(vec![Op::put(*b"/a", "1")]).await.unwrap();
         let (all, one) = (all.next().await.unwrap(), one.next().await.unwrap());
         assert!(std::sync::Arc::ptr_eq(&all[0], &one[0]));
-        let encoded = all[0].encoded(|event| event.entry().value.clone()).clone();
-        assert_eq!(one[0].encoded(|_| panic!("encoded twice")), &encoded);
+        for (format, bytes) in [(Format::Text, "text"), (Format::Binary, "binary")] {
+            assert_eq!(all[0].encoded(format, || bytes.into()), bytes);
+            assert_eq!(one[0].encoded(format, || panic!("encoded twice")), bytes);
+        }
     });
 }
 

@@ -96,5 +96,5 @@ async fn finish(call: &Call, options: &WriteOptions, make: impl Fn(&Value) -> Re
 }
 
 fn answer(call: &Call, workload: &Value) -> Answer {
-    respond::value(StatusCode::OK, call.accepted.encoding, call.pretty(), &call.kind.resource.scale(workload)?)
+    respond::value(StatusCode::OK, call.style(TYPE), &call.kind.resource.scale(workload)?)
 }
