@@ -113,8 +113,26 @@ pub(crate) struct Stored {
     pub(crate) from: fn(&mut Value),
 }
 
-/// Reduces a new version of an object to what may change in a part of it; answers with what is wrong.
-pub(crate) type ChangePart = fn(&mut Value, &Value) -> Vec<FieldError>;
+/// What is special about a part with a path of its own.
+pub(crate) enum PartRules {
+    /// Only the status changes there, and annotations and the like.
+    Status {
+        /// Further changes to an update (new, old).
+        prepare: fn(&mut Value, &Value, Timestamp),
+        /// What must hold for an update (new, old), apart from metadata.
+        validate: fn(&Value, &Value, &mut Vec<FieldError>),
+    },
+    /// Something else changes: reduces a new version (new, old) to what may change there; answers with
+    /// what is wrong.
+    Other(fn(&mut Value, &Value) -> Vec<FieldError>),
+}
+
+impl PartRules {
+    /// A status that is only checked.
+    pub(crate) const fn status(validate: fn(&Value, &Value, &mut Vec<FieldError>)) -> Self {
+        Self::Status { prepare: |_, _, _| {}, validate }
+    }
+}
 
 /// What is special about a kind. Everything else is the same for all of them.
 pub(crate) struct Rules {
@@ -128,16 +146,10 @@ pub(crate) struct Rules {
     pub(crate) validate_create: fn(&Value, &mut Vec<FieldError>),
     /// What must hold for a change (new, old), apart from metadata and `validate`.
     pub(crate) validate_update: fn(&Value, &Value, &mut Vec<FieldError>),
-    /// What must hold for a change of the status (new, old), apart from metadata.
-    pub(crate) validate_status: fn(&Value, &Value, &mut Vec<FieldError>),
     /// The status of a new object; `None`: what the client sent, or no status at all.
     pub(crate) initial_status: Option<fn(&Value) -> Value>,
     /// Further changes to a new object.
     pub(crate) prepare_create: fn(&mut Value),
-    /// Further changes to an update of that part (`status` and the like; new, old).
-    pub(crate) prepare_part: fn(&str, &mut Value, &Value, Timestamp),
-    /// What must hold for an update of that part (new, old), apart from metadata.
-    pub(crate) validate_part: fn(&str, &Value, &Value, &mut Vec<FieldError>),
     /// Further changes to an update (new, old).
     pub(crate) prepare_update: fn(&mut Value, &Value),
     /// Which changes (new, old) count as a new generation; `None`: it has no generations.
@@ -150,9 +162,8 @@ pub(crate) struct Rules {
     pub(crate) warn: fn(&Value) -> Option<String>,
     /// What whoever creates or changes one has to be told about what it says.
     pub(crate) warnings: fn(&Value) -> Vec<String>,
-    /// Parts with a path of their own that change something else than the status: how a new version
-    /// (new, old) is reduced to what may change there, and what is wrong with it.
-    pub(crate) parts: &'static [(&'static str, ChangePart)],
+    /// The parts with a path of their own that have rules of their own, by name.
+    pub(crate) parts: &'static [(&'static str, PartRules)],
     /// Whether dependents are kept unless the client says otherwise.
     pub(crate) keeps_dependents: bool,
     /// What is stored, if it is not this kind itself.
@@ -167,11 +178,8 @@ impl Rules {
         validate: |_, _| {},
         validate_create: |_, _| {},
         validate_update: |_, _, _| {},
-        validate_status: |_, _, _| {},
         initial_status: None,
         prepare_create: |_| {},
-        prepare_part: |_, _, _, _| {},
-        validate_part: |_, _, _, _| {},
         prepare_update: |_, _| {},
         generation: None,
         fields: &[],
@@ -244,14 +252,14 @@ pub fn find_api_kind(api_version: &str, kind: &str) -> Option<&'static Resource>
 }
 
 impl Subresource {
-    /// `status` of a kind.
-    pub(crate) const fn status(
+    /// A part that is read and written as an object of that kind, such as `status`.
+    pub(crate) const fn part(
+        name: &'static str,
         group: &'static str,
-        version: &'static str,
         kind: &'static str,
         type_name: &'static str,
     ) -> Self {
-        Self { name: "status", group, version, kind, verbs: kinds::PART_VERBS, type_name }
+        Self { name, group, version: "v1", kind, verbs: kinds::PART_VERBS, type_name }
     }
 
     /// `scale`, the same for whatever has replicas.
@@ -266,7 +274,7 @@ impl Subresource {
 }
 
 impl Resource {
-    /// What most kinds have in common; the names are still missing.
+    /// What most kinds in namespaces have in common; the names are still missing.
     pub(crate) const NAMESPACED: Self = Self {
         group: "",
         version: "v1",
@@ -283,6 +291,9 @@ impl Resource {
         columns: &[Column::NAME, Column::AGE],
         rules: Rules::PLAIN,
     };
+
+    /// The same for kinds of the cluster as a whole.
+    pub(crate) const CLUSTER: Self = Self { scope: Scope::Cluster, ..Self::NAMESPACED };
 
     /// `v1`, `apps/v1`
     #[must_use]

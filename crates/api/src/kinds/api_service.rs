@@ -4,11 +4,10 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::common::{part, usual};
 use crate::field_error::{FieldError, Path};
 use crate::meta;
 use crate::print;
-use crate::resource::{Column, Resource, Rules, Scope};
+use crate::resource::{Column, Resource, Rules, Subresource};
 use crate::validate::names;
 use crate::value::{Read as _, existing, fill};
 
@@ -17,38 +16,39 @@ const TYPE: &str = "io.k8s.kube-aggregator.pkg.apis.apiregistration.v1.APIServic
 const SPEC: Path<'static> = Path::new("spec");
 
 pub(super) static API_SERVICES: Resource = Resource {
+    group: GROUP,
+    kind: "APIService",
+    plural: "apiservices",
+    singular: "apiservice",
     categories: &["api-extensions"],
-    subresources: &[part("status", GROUP, "APIService", TYPE)],
-    ..usual(
-        [GROUP, "APIService", "apiservices", "apiservice"],
-        Scope::Cluster,
-        TYPE,
-        &[
-            Column::NAME,
-            Column::new("Service", "The Service that answers for it."),
-            Column::new("Available", "Whether it can be asked."),
-            Column::AGE,
-        ],
-        Rules {
-            name: names::segment_name,
-            default: |service| {
-                if let Some(service) = existing(service, "spec").and_then(|spec| existing(spec, "service")) {
-                    fill(service, "port", 443);
-                }
-            },
-            validate,
-            initial_status: Some(initial_status),
-            cells,
-            warn: |service| {
-                service["spec"]["service"].is_object().then(|| {
-                    "spec.service: this server does not pass requests on to other API servers; the APIService stays \
-                     unavailable"
-                        .to_owned()
-                })
-            },
-            ..Rules::PLAIN
+    subresources: &[Subresource::part("status", GROUP, "APIService", TYPE)],
+    type_name: TYPE,
+    columns: &[
+        Column::NAME,
+        Column::new("Service", "The Service that answers for it."),
+        Column::new("Available", "Whether it can be asked."),
+        Column::AGE,
+    ],
+    rules: Rules {
+        name: names::segment_name,
+        default: |service| {
+            if let Some(service) = existing(service, "spec").and_then(|spec| existing(spec, "service")) {
+                fill(service, "port", 443);
+            }
         },
-    )
+        validate,
+        initial_status: Some(initial_status),
+        cells,
+        warn: |service| {
+            service["spec"]["service"].is_object().then(|| {
+                "spec.service: this server does not pass requests on to other API servers; the APIService stays \
+                     unavailable"
+                    .to_owned()
+            })
+        },
+        ..Rules::PLAIN
+    },
+    ..Resource::CLUSTER
 };
 
 fn initial_status(service: &Value) -> Value {

@@ -7,7 +7,7 @@ mod validate;
 
 use serde_json::{Value, json};
 
-use crate::resource::{Column, Resource, Rules, Stored, Subresource};
+use crate::resource::{Column, PartRules, Resource, Rules, Stored, Subresource};
 
 const V1: &str = "io.k8s.api.autoscaling.v1.HorizontalPodAutoscaler";
 const V2: &str = "io.k8s.api.autoscaling.v2.HorizontalPodAutoscaler";
@@ -34,12 +34,15 @@ const NAMES: Resource = Resource {
 
 pub(super) static AUTOSCALERS_V2: Resource = Resource {
     version: "v2",
-    subresources: &[Subresource::status("autoscaling", "v2", "HorizontalPodAutoscaler", V2)],
+    subresources: &[Subresource {
+        version: "v2",
+        ..Subresource::part("status", "autoscaling", "HorizontalPodAutoscaler", V2)
+    }],
     type_name: V2,
     rules: Rules {
         default: default::v2,
         validate: validate::autoscaler,
-        validate_status: validate::status,
+        parts: &[("status", PartRules::status(validate::status))],
         initial_status: Some(|_| json!({"desiredReplicas": 0, "currentMetrics": null})),
         cells: print::cells,
         ..Rules::PLAIN
@@ -49,12 +52,12 @@ pub(super) static AUTOSCALERS_V2: Resource = Resource {
 
 pub(super) static AUTOSCALERS_V1: Resource = Resource {
     version: "v1",
-    subresources: &[Subresource::status("autoscaling", "v1", "HorizontalPodAutoscaler", V1)],
+    subresources: &[Subresource::part("status", "autoscaling", "HorizontalPodAutoscaler", V1)],
     type_name: V1,
     rules: Rules {
         default: default::v1,
         validate: |autoscaler, errors| validate::autoscaler(&stored(autoscaler), errors),
-        validate_status: |new, old, errors| validate::status(&stored(new), old, errors),
+        parts: &[("status", PartRules::status(|new, old, errors| validate::status(&stored(new), old, errors)))],
         initial_status: Some(|_| json!({"currentReplicas": 0, "desiredReplicas": 0})),
         prepare_create: v1::forget_status,
         prepare_update: v1::keep_status,

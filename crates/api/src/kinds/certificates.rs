@@ -5,10 +5,9 @@ mod validate;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::common::{part, usual};
 use crate::meta;
 use crate::print;
-use crate::resource::{Column, Resource, Rules, Scope};
+use crate::resource::{Column, PartRules, Resource, Rules, Subresource};
 use crate::time;
 use crate::validate::names;
 use crate::value::{Read as _, items_mut, object, put, take};
@@ -20,60 +19,71 @@ const TYPE: &str = "io.k8s.api.certificates.v1.CertificateSigningRequest";
 const DECISIONS: [&str; 2] = ["Approved", "Denied"];
 
 pub(super) static SIGNING_REQUESTS: Resource = Resource {
+    group: GROUP,
+    kind: KIND,
+    plural: "certificatesigningrequests",
+    singular: "certificatesigningrequest",
     short_names: &["csr"],
-    subresources: &[part("approval", GROUP, KIND, TYPE), part("status", GROUP, KIND, TYPE)],
-    ..usual(
-        [GROUP, KIND, "certificatesigningrequests", "certificatesigningrequest"],
-        Scope::Cluster,
-        TYPE,
-        &[
-            Column::NAME,
-            Column::AGE,
-            Column::new("SignerName", "Who is to sign it."),
-            Column::new("Requestor", "Who asks."),
-            Column::new("RequestedDuration", "For how long it is to be valid."),
-            Column::new("Condition", "How far it is."),
+    subresources: &[Subresource::part("approval", GROUP, KIND, TYPE), Subresource::part("status", GROUP, KIND, TYPE)],
+    type_name: TYPE,
+    columns: &[
+        Column::NAME,
+        Column::AGE,
+        Column::new("SignerName", "Who is to sign it."),
+        Column::new("Requestor", "Who asks."),
+        Column::new("RequestedDuration", "For how long it is to be valid."),
+        Column::new("Condition", "How far it is."),
+    ],
+    rules: Rules {
+        name: names::segment_name,
+        validate: validate::request,
+        prepare_update: |new, old| put(new, "spec", old["spec"].clone()),
+        initial_status: Some(|_| json!({})),
+        parts: &[
+            ("approval", PartRules::Status { prepare: prepare_approval, validate: validate::conditions }),
+            ("status", PartRules::Status { prepare: prepare_status, validate: validate::status }),
         ],
-        Rules {
-            name: names::segment_name,
-            validate: validate::request,
-            prepare_update: |new, old| put(new, "spec", old["spec"].clone()),
-            initial_status: Some(|_| json!({})),
-            prepare_part,
-            validate_part: validate::part,
-            fields: &[("spec.signerName", "/spec/signerName")],
-            cells,
-            warn: |request| {
-                let signer = request["spec"].text("signerName");
-                signer.starts_with("kubernetes.io/").then(|| {
-                    format!(
-                        "spec.signerName: this server has no signer {signer:?}: the request is stored and can be \
+        fields: &[("spec.signerName", "/spec/signerName")],
+        cells,
+        warn: |request| {
+            let signer = request["spec"].text("signerName");
+            signer.starts_with("kubernetes.io/").then(|| {
+                format!(
+                    "spec.signerName: this server has no signer {signer:?}: the request is stored and can be \
                              approved, and is then up to a controller of your own"
-                    )
-                })
-            },
-            ..Rules::PLAIN
+                )
+            })
         },
-    )
+        ..Rules::PLAIN
+    },
+    ..Resource::CLUSTER
 };
 
-/// Who approves decides; who signs brings the certificate. Neither does the other's work.
-fn prepare_part(part: &str, new: &mut Value, old: &Value, now: Timestamp) {
+/// Who approves decides, and brings no certificate.
+fn prepare_approval(new: &mut Value, old: &Value, now: Timestamp) {
     let Some(status) = object(new, "status") else { return };
-    if part == "approval" {
-        match old["status"].get("certificate") {
-            Some(certificate) => put(status, "certificate", certificate.clone()),
-            None => take(status, "certificate"),
-        }
-    } else {
-        let kept = |condition: &&Value| DECISIONS.contains(&condition.text("type"));
-        let decided = old["status"].items("conditions").iter().filter(kept);
-        let others = status.items("conditions").iter().filter(|condition| !kept(condition));
-        let all: Vec<Value> = decided.chain(others).cloned().collect();
-        if !all.is_empty() {
-            put(status, "conditions", all);
-        }
+    match old["status"].get("certificate") {
+        Some(certificate) => put(status, "certificate", certificate.clone()),
+        None => take(status, "certificate"),
     }
+    date(status, old, now);
+}
+
+/// Who signs brings the certificate, and does not decide.
+fn prepare_status(new: &mut Value, old: &Value, now: Timestamp) {
+    let Some(status) = object(new, "status") else { return };
+    let kept = |condition: &&Value| DECISIONS.contains(&condition.text("type"));
+    let decided = old["status"].items("conditions").iter().filter(kept);
+    let others = status.items("conditions").iter().filter(|condition| !kept(condition));
+    let all: Vec<Value> = decided.chain(others).cloned().collect();
+    if !all.is_empty() {
+        put(status, "conditions", all);
+    }
+    date(status, old, now);
+}
+
+/// Says when conditions came and changed.
+fn date(status: &mut Value, old: &Value, now: Timestamp) {
     for condition in items_mut(status, "conditions") {
         if !condition.has("lastUpdateTime") {
             put(condition, "lastUpdateTime", time::format(now));

@@ -3,49 +3,12 @@
 use serde_json::Value;
 
 use crate::field_error::{FieldError, Path};
-use crate::resource::{Column, Durability, Resource, Rules, Scope, Subresource};
 use crate::selector::LabelSelector;
-use crate::validate::names;
+use crate::validate::{names, objectmeta};
 use crate::value::Read as _;
 
 pub(super) const IMMUTABLE: &str = "field is immutable";
 pub(super) const NOT_NEGATIVE: &str = "must be greater than or equal to 0";
-
-/// A kind of version `v1` that is kept on disk and known by the usual verbs.
-pub(super) const fn usual(
-    [group, kind, plural, singular]: [&'static str; 4],
-    scope: Scope,
-    type_name: &'static str,
-    columns: &'static [Column],
-    rules: Rules,
-) -> Resource {
-    Resource {
-        group,
-        version: "v1",
-        kind,
-        plural,
-        singular,
-        short_names: &[],
-        categories: &[],
-        scope,
-        verbs: super::ALL_VERBS,
-        subresources: &[],
-        durability: Durability::Disk,
-        type_name,
-        columns,
-        rules,
-    }
-}
-
-/// A part that reads and writes the object itself, such as `status`.
-pub(super) const fn part(
-    name: &'static str,
-    group: &'static str,
-    kind: &'static str,
-    type_name: &'static str,
-) -> Subresource {
-    Subresource { name, group, version: "v1", kind, verbs: super::PART_VERBS, type_name }
-}
 
 /// Whether `spec` changed: what counts as a new generation for most kinds.
 pub(super) fn spec_changed(new: &Value, old: &Value) -> bool {
@@ -96,36 +59,42 @@ pub(super) fn port_number(number: i64, path: &Path<'_>, errors: &mut Vec<FieldEr
     }
 }
 
-/// A `meta/v1` LabelSelector.
-pub(super) fn label_selector(selector: &Value, path: &Path<'_>, errors: &mut Vec<FieldError>) {
-    crate::validate::objectmeta::labels(&selector["matchLabels"], &path.child("matchLabels"), errors);
-    let list = path.child("matchExpressions");
+/// A number that must not be less than nothing, where it is given.
+pub(super) fn not_negative(of: &Value, field: &str, at: &Path<'_>, errors: &mut Vec<FieldError>) {
+    if let Some(number) = of.int(field).filter(|n| *n < 0) {
+        errors.push(FieldError::invalid(&at.child(field), number, NOT_NEGATIVE));
+    }
+}
+
+/// A `meta/v1` LabelSelector; answers with it where it can be used.
+pub(super) fn label_selector(selector: &Value, at: &Path<'_>, errors: &mut Vec<FieldError>) -> Option<LabelSelector> {
+    let before = errors.len();
+    objectmeta::labels(&selector["matchLabels"], &at.child("matchLabels"), errors);
+    let list = at.child("matchExpressions");
     for (i, term) in selector.items("matchExpressions").iter().enumerate() {
-        let at = list.index(i);
-        let values = at.child("values");
-        match term.text("operator") {
-            "In" | "NotIn" if !term.has("values") => {
-                let detail = "must be specified when `operator` is 'In' or 'NotIn'";
-                errors.push(FieldError::required(&values, detail));
-            }
-            "Exists" | "DoesNotExist" if term.has("values") => {
-                let detail = "may not be specified when `operator` is 'Exists' or 'DoesNotExist'";
-                errors.push(FieldError::forbidden(&values, detail));
-            }
-            "In" | "NotIn" | "Exists" | "DoesNotExist" => {}
-            other => {
-                errors.push(FieldError::invalid(&at.child("operator"), other, "not a valid selector operator"));
-            }
+        requirement(term, &list.index(i), errors);
+    }
+    if errors.len() > before { None } else { LabelSelector::from_json(selector).ok() }
+}
+
+fn requirement(term: &Value, at: &Path<'_>, errors: &mut Vec<FieldError>) {
+    let values = at.child("values");
+    match (term.text("operator"), term.has("values")) {
+        ("In" | "NotIn", false) => {
+            let detail = "must be specified when `operator` is 'In' or 'NotIn'";
+            errors.push(FieldError::required(&values, detail));
         }
-        problems(names::qualified_name(term.text("key")), &at.child("key"), term.text("key"), errors);
-        for (j, value) in term.items("values").iter().filter_map(Value::as_str).enumerate() {
-            problems(names::label_value(value), &values.index(j), value, errors);
+        ("Exists" | "DoesNotExist", true) => {
+            let detail = "may not be specified when `operator` is 'Exists' or 'DoesNotExist'";
+            errors.push(FieldError::forbidden(&values, detail));
+        }
+        ("In" | "NotIn" | "Exists" | "DoesNotExist", _) => {}
+        (other, _) => {
+            errors.push(FieldError::invalid(&at.child("operator"), other, "not a valid selector operator"));
         }
     }
-    if errors.is_empty()
-        && selector.is_object()
-        && let Err(error) = LabelSelector::from_json(selector)
-    {
-        errors.push(FieldError::invalid(path, selector.clone(), error.to_string()));
+    problems(names::qualified_name(term.text("key")), &at.child("key"), term.text("key"), errors);
+    for (i, value) in term.items("values").iter().filter_map(Value::as_str).enumerate() {
+        problems(names::label_value(value), &values.index(i), value, errors);
     }
 }

@@ -4,9 +4,10 @@ use base64::Engine as _;
 use serde_json::{Value, json};
 
 use crate::field_error::{FieldError, Path};
+use crate::kinds::common;
 use crate::meta;
 use crate::print;
-use crate::resource::{Column, Durability, Resource, Rules, Scope, Subresource};
+use crate::resource::{Column, Resource, Rules, Subresource};
 use crate::validate::names;
 use crate::value::{Read as _, fill, object, put, take};
 
@@ -16,17 +17,10 @@ const BINARY_DATA: Path<'static> = Path::new("binaryData");
 const ENTRIES: Column = Column::new("Data", "How many entries it has.").integer();
 
 pub(super) static CONFIG_MAPS: Resource = Resource {
-    group: "",
-    version: "v1",
     kind: "ConfigMap",
     plural: "configmaps",
     singular: "configmap",
     short_names: &["cm"],
-    categories: &[],
-    scope: Scope::Namespaced,
-    verbs: super::ALL_VERBS,
-    subresources: &[],
-    durability: Durability::Disk,
     type_name: "io.k8s.api.core.v1.ConfigMap",
     columns: &[Column::NAME, ENTRIES, Column::AGE],
     rules: Rules {
@@ -38,20 +32,13 @@ pub(super) static CONFIG_MAPS: Resource = Resource {
         },
         ..Rules::PLAIN
     },
+    ..Resource::NAMESPACED
 };
 
 pub(super) static SECRETS: Resource = Resource {
-    group: "",
-    version: "v1",
     kind: "Secret",
     plural: "secrets",
     singular: "secret",
-    short_names: &[],
-    categories: &[],
-    scope: Scope::Namespaced,
-    verbs: super::ALL_VERBS,
-    subresources: &[],
-    durability: Durability::Disk,
     type_name: "io.k8s.api.core.v1.Secret",
     columns: &[Column::NAME, Column::new("Type", "What its entries are for."), ENTRIES, Column::AGE],
     rules: Rules {
@@ -65,27 +52,23 @@ pub(super) static SECRETS: Resource = Resource {
         },
         ..Rules::PLAIN
     },
+    ..Resource::NAMESPACED
 };
 
 pub(super) static SERVICE_ACCOUNTS: Resource = Resource {
-    group: "",
-    version: "v1",
     kind: "ServiceAccount",
     plural: "serviceaccounts",
     singular: "serviceaccount",
     short_names: &["sa"],
-    categories: &[],
-    scope: Scope::Namespaced,
-    verbs: super::ALL_VERBS,
     subresources: &[Subresource {
-        name: "token",
-        group: "authentication.k8s.io",
-        version: "v1",
-        kind: "TokenRequest",
         verbs: &["create"],
-        type_name: "io.k8s.api.authentication.v1.TokenRequest",
+        ..Subresource::part(
+            "token",
+            "authentication.k8s.io",
+            "TokenRequest",
+            "io.k8s.api.authentication.v1.TokenRequest",
+        )
     }],
-    durability: Durability::Disk,
     type_name: "io.k8s.api.core.v1.ServiceAccount",
     columns: &[Column::NAME, Column::new("Secrets", "How many secrets it may mount.").integer(), Column::AGE],
     rules: Rules {
@@ -94,6 +77,7 @@ pub(super) static SERVICE_ACCOUNTS: Resource = Resource {
         },
         ..Rules::PLAIN
     },
+    ..Resource::NAMESPACED
 };
 
 /// The bytes that base64 text stands for, without decoding it.
@@ -194,7 +178,7 @@ fn json_entry(secret: &Value, key: &str, errors: &mut Vec<FieldError>) {
 
 fn validate_secret_update(new: &Value, old: &Value, errors: &mut Vec<FieldError>) {
     if new["type"] != old["type"] {
-        errors.push(FieldError::invalid(&Path::new("type"), new["type"].clone(), "field is immutable"));
+        errors.push(FieldError::invalid(&Path::new("type"), new["type"].clone(), common::IMMUTABLE));
     }
     let empty = json!({});
     let data = |secret: &Value| secret.get("data").filter(|d| !d.is_null()).unwrap_or(&empty).clone();

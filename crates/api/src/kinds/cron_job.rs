@@ -2,9 +2,11 @@
 
 use serde_json::{Value, json};
 
+use super::common::spec_changed;
 use super::job;
-use super::template::{self, CONTAINERS, IMAGES, SELECTOR};
+use super::template::{CONTAINERS, IMAGES, SELECTOR};
 use crate::field_error::{FieldError, Path};
+use crate::kinds::common;
 use crate::meta;
 use crate::print;
 use crate::resource::{Column, Resource, Rules, Subresource};
@@ -24,7 +26,7 @@ pub(super) static CRON_JOBS: Resource = Resource {
     singular: "cronjob",
     short_names: &["cj"],
     categories: &["all"],
-    subresources: &[Subresource::status("batch", "v1", "CronJob", TYPE)],
+    subresources: &[Subresource::part("status", "batch", "CronJob", TYPE)],
     type_name: TYPE,
     columns: &[
         Column::NAME,
@@ -43,7 +45,7 @@ pub(super) static CRON_JOBS: Resource = Resource {
         validate,
         validate_create: name,
         initial_status: Some(|_| json!({})),
-        generation: Some(|new, old| new["spec"] != old["spec"]),
+        generation: Some(spec_changed),
         cells,
         ..Rules::PLAIN
     },
@@ -74,7 +76,7 @@ fn validate(cron_job: &Value, errors: &mut Vec<FieldError>) {
     let spec = &cron_job["spec"];
     schedule(spec, errors);
     for field in ["startingDeadlineSeconds", "successfulJobsHistoryLimit", "failedJobsHistoryLimit"] {
-        template::not_negative(spec, field, &SPEC, errors);
+        common::not_negative(spec, field, &SPEC, errors);
     }
     let path = SPEC.child("concurrencyPolicy");
     match spec.text("concurrencyPolicy") {

@@ -2,11 +2,13 @@
 
 use serde_json::{Value, json};
 
+use super::common::spec_changed;
 use super::template::{self, CONTAINERS, IMAGES, SELECTOR, count};
 use crate::field_error::{FieldError, Path};
+use crate::kinds::common;
 use crate::meta;
 use crate::print;
-use crate::resource::{Column, Resource, Rules, Subresource};
+use crate::resource::{Column, PartRules, Resource, Rules, Subresource};
 use crate::value::{Read as _, fill, object};
 
 const SPEC: Path<'static> = Path::new("spec");
@@ -21,7 +23,7 @@ pub(super) static DAEMON_SETS: Resource = Resource {
     singular: "daemonset",
     short_names: &["ds"],
     categories: &["all"],
-    subresources: &[Subresource::status("apps", "v1", "DaemonSet", TYPE)],
+    subresources: &[Subresource::part("status", "apps", "DaemonSet", TYPE)],
     type_name: TYPE,
     columns: &[
         Column::NAME,
@@ -41,7 +43,7 @@ pub(super) static DAEMON_SETS: Resource = Resource {
         default,
         validate,
         validate_update: template::same_selector,
-        validate_status,
+        parts: &[("status", PartRules::status(validate_status))],
         initial_status: Some(|_| {
             json!({
                 "currentNumberScheduled": 0, "numberMisscheduled": 0, "desiredNumberScheduled": 0, "numberReady": 0,
@@ -49,7 +51,7 @@ pub(super) static DAEMON_SETS: Resource = Resource {
         }),
         prepare_create: |set| meta::set_annotation(set, TEMPLATE_GENERATION, Some("1")),
         prepare_update,
-        generation: Some(|new, old| new["spec"] != old["spec"]),
+        generation: Some(spec_changed),
         cells,
         ..Rules::PLAIN
     },
@@ -85,9 +87,9 @@ fn validate(set: &Value, errors: &mut Vec<FieldError>) {
     template::matches(selector.as_ref(), &spec["template"], &path, errors);
     template::check(&spec["template"], &path, errors);
     template::always(&spec["template"], "DaemonSet", &path, errors);
-    template::not_negative(spec, "minReadySeconds", &SPEC, errors);
+    common::not_negative(spec, "minReadySeconds", &SPEC, errors);
     strategy(&spec["updateStrategy"], errors);
-    template::not_negative(spec, "revisionHistoryLimit", &SPEC, errors);
+    common::not_negative(spec, "revisionHistoryLimit", &SPEC, errors);
 }
 
 fn strategy(strategy: &Value, errors: &mut Vec<FieldError>) {

@@ -4,32 +4,22 @@ mod validate;
 
 use serde_json::{Value, json};
 
+use super::common::spec_changed;
 use crate::custom::definition::storage_version;
 use crate::meta;
-use crate::resource::{Column, Durability, Resource, Rules, Scope, Subresource};
+use crate::resource::{Column, Resource, Rules, Subresource};
 use crate::value::{Read as _, existing, fill, items_mut, object, put};
 
 const TYPE: &str = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceDefinition";
 
 pub(super) static CUSTOM_RESOURCE_DEFINITIONS: Resource = Resource {
     group: "apiextensions.k8s.io",
-    version: "v1",
     kind: "CustomResourceDefinition",
     plural: "customresourcedefinitions",
     singular: "customresourcedefinition",
     short_names: &["crd", "crds"],
     categories: &["api-extensions"],
-    scope: Scope::Cluster,
-    verbs: super::ALL_VERBS,
-    subresources: &[Subresource {
-        name: "status",
-        group: "apiextensions.k8s.io",
-        version: "v1",
-        kind: "CustomResourceDefinition",
-        verbs: super::PART_VERBS,
-        type_name: TYPE,
-    }],
-    durability: Durability::Disk,
+    subresources: &[Subresource::part("status", "apiextensions.k8s.io", "CustomResourceDefinition", TYPE)],
     type_name: TYPE,
     columns: &[Column::NAME, CREATED],
     rules: Rules {
@@ -45,10 +35,11 @@ pub(super) static CUSTOM_RESOURCE_DEFINITIONS: Resource = Resource {
             })
         }),
         prepare_update,
-        generation: Some(|new, old| new["spec"] != old["spec"]),
+        generation: Some(spec_changed),
         cells: |definition, _| vec![meta::name(definition).into(), definition["metadata"]["creationTimestamp"].clone()],
         ..Rules::PLAIN
     },
+    ..Resource::CLUSTER
 };
 
 const CREATED: Column =

@@ -5,62 +5,68 @@ mod validate;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::common::{part, spec_changed, usual};
+use super::common::spec_changed;
 use crate::meta;
 use crate::print;
-use crate::resource::{Column, Resource, Rules, Scope};
+use crate::resource::{Column, PartRules, Resource, Rules, Subresource};
 use crate::value::{Read as _, existing, fill, items_mut};
 
 const GROUP: &str = "resource.k8s.io";
 const CLAIM: &str = "io.k8s.api.resource.v1.ResourceClaim";
 const PLAIN: &[Column] = &[Column::NAME, Column::AGE];
 
-pub(super) static DEVICE_CLASSES: Resource = usual(
-    [GROUP, "DeviceClass", "deviceclasses", "deviceclass"],
-    Scope::Cluster,
-    "io.k8s.api.resource.v1.DeviceClass",
-    PLAIN,
-    Rules { validate: validate::class, generation: Some(spec_changed), ..Rules::PLAIN },
-);
-
-pub(super) static RESOURCE_CLAIMS: Resource = Resource {
-    subresources: &[part("status", GROUP, "ResourceClaim", CLAIM)],
-    ..usual(
-        [GROUP, "ResourceClaim", "resourceclaims", "resourceclaim"],
-        Scope::Namespaced,
-        CLAIM,
-        &[Column::NAME, Column::new("State", "Whether it has devices, and users."), Column::AGE],
-        Rules {
-            default: |claim| {
-                if let Some(spec) = existing(claim, "spec") {
-                    default_claim(spec);
-                }
-            },
-            validate: validate::claim,
-            validate_update: validate::claim_update,
-            validate_part: |_, new, old, errors| validate::claim_status(new, old, errors),
-            initial_status: Some(|_| json!({})),
-            cells: |claim: &Value, now: Timestamp| {
-                vec![meta::name(claim).into(), state(claim).into(), print::age(claim, now)]
-            },
-            warn: |_| {
-                Some(
-                    "this server's scheduler does not allocate devices: the claim stays pending until somebody else \
-                     writes its status"
-                        .to_owned(),
-                )
-            },
-            ..Rules::PLAIN
-        },
-    )
+pub(super) static DEVICE_CLASSES: Resource = Resource {
+    group: GROUP,
+    kind: "DeviceClass",
+    plural: "deviceclasses",
+    singular: "deviceclass",
+    type_name: "io.k8s.api.resource.v1.DeviceClass",
+    columns: PLAIN,
+    rules: Rules { validate: validate::class, generation: Some(spec_changed), ..Rules::PLAIN },
+    ..Resource::CLUSTER
 };
 
-pub(super) static RESOURCE_CLAIM_TEMPLATES: Resource = usual(
-    [GROUP, "ResourceClaimTemplate", "resourceclaimtemplates", "resourceclaimtemplate"],
-    Scope::Namespaced,
-    "io.k8s.api.resource.v1.ResourceClaimTemplate",
-    PLAIN,
-    Rules {
+pub(super) static RESOURCE_CLAIMS: Resource = Resource {
+    group: GROUP,
+    kind: "ResourceClaim",
+    plural: "resourceclaims",
+    singular: "resourceclaim",
+    subresources: &[Subresource::part("status", GROUP, "ResourceClaim", CLAIM)],
+    type_name: CLAIM,
+    columns: &[Column::NAME, Column::new("State", "Whether it has devices, and users."), Column::AGE],
+    rules: Rules {
+        default: |claim| {
+            if let Some(spec) = existing(claim, "spec") {
+                default_claim(spec);
+            }
+        },
+        validate: validate::claim,
+        validate_update: validate::claim_update,
+        parts: &[("status", PartRules::status(validate::claim_status))],
+        initial_status: Some(|_| json!({})),
+        cells: |claim: &Value, now: Timestamp| {
+            vec![meta::name(claim).into(), state(claim).into(), print::age(claim, now)]
+        },
+        warn: |_| {
+            Some(
+                "this server's scheduler does not allocate devices: the claim stays pending until somebody else \
+                     writes its status"
+                    .to_owned(),
+            )
+        },
+        ..Rules::PLAIN
+    },
+    ..Resource::NAMESPACED
+};
+
+pub(super) static RESOURCE_CLAIM_TEMPLATES: Resource = Resource {
+    group: GROUP,
+    kind: "ResourceClaimTemplate",
+    plural: "resourceclaimtemplates",
+    singular: "resourceclaimtemplate",
+    type_name: "io.k8s.api.resource.v1.ResourceClaimTemplate",
+    columns: PLAIN,
+    rules: Rules {
         default: |template| {
             if let Some(spec) = existing(template, "spec").and_then(|spec| existing(spec, "spec")) {
                 default_claim(spec);
@@ -70,20 +76,23 @@ pub(super) static RESOURCE_CLAIM_TEMPLATES: Resource = usual(
         validate_update: validate::claim_update,
         ..Rules::PLAIN
     },
-);
+    ..Resource::NAMESPACED
+};
 
-pub(super) static RESOURCE_SLICES: Resource = usual(
-    [GROUP, "ResourceSlice", "resourceslices", "resourceslice"],
-    Scope::Cluster,
-    "io.k8s.api.resource.v1.ResourceSlice",
-    &[
+pub(super) static RESOURCE_SLICES: Resource = Resource {
+    group: GROUP,
+    kind: "ResourceSlice",
+    plural: "resourceslices",
+    singular: "resourceslice",
+    type_name: "io.k8s.api.resource.v1.ResourceSlice",
+    columns: &[
         Column::NAME,
         Column::new("Node", "The node that has the devices."),
         Column::new("Driver", "Who provides them."),
         Column::new("Pool", "The pool they are in."),
         Column::AGE,
     ],
-    Rules {
+    rules: Rules {
         validate: validate::slice,
         validate_update: validate::slice_update,
         generation: Some(spec_changed),
@@ -100,7 +109,8 @@ pub(super) static RESOURCE_SLICES: Resource = usual(
         },
         ..Rules::PLAIN
     },
-);
+    ..Resource::CLUSTER
+};
 
 fn default_claim(spec: &mut Value) {
     let Some(devices) = existing(spec, "devices") else { return };

@@ -2,11 +2,13 @@
 
 use serde_json::{Value, json};
 
+use super::common::spec_changed;
 use super::template;
 use crate::field_error::{FieldError, Path};
+use crate::kinds::common;
 use crate::meta;
 use crate::print;
-use crate::resource::{Column, Resource, Rules, Subresource};
+use crate::resource::{Column, PartRules, Resource, Rules, Subresource};
 use crate::value::Read as _;
 
 const TYPE: &str = "io.k8s.api.policy.v1.PodDisruptionBudget";
@@ -17,7 +19,7 @@ pub(super) static POD_DISRUPTION_BUDGETS: Resource = Resource {
     plural: "poddisruptionbudgets",
     singular: "poddisruptionbudget",
     short_names: &["pdb"],
-    subresources: &[Subresource::status("policy", "v1", "PodDisruptionBudget", TYPE)],
+    subresources: &[Subresource::part("status", "policy", "PodDisruptionBudget", TYPE)],
     type_name: TYPE,
     columns: &[
         Column::NAME,
@@ -28,14 +30,17 @@ pub(super) static POD_DISRUPTION_BUDGETS: Resource = Resource {
     ],
     rules: Rules {
         validate,
-        validate_status: |new, _, errors| {
-            let fields = ["disruptionsAllowed", "currentHealthy", "desiredHealthy", "expectedPods"];
-            template::counts(&new["status"], &fields, None, errors);
-        },
+        parts: &[(
+            "status",
+            PartRules::status(|new, _, errors| {
+                let fields = ["disruptionsAllowed", "currentHealthy", "desiredHealthy", "expectedPods"];
+                template::counts(&new["status"], &fields, None, errors);
+            }),
+        )],
         initial_status: Some(
             |_| json!({"disruptionsAllowed": 0, "currentHealthy": 0, "desiredHealthy": 0, "expectedPods": 0}),
         ),
-        generation: Some(|new, old| new["spec"] != old["spec"]),
+        generation: Some(spec_changed),
         cells: |budget, now| {
             let (spec, status) = (&budget["spec"], &budget["status"]);
             vec![
@@ -69,7 +74,7 @@ fn validate(budget: &Value, errors: &mut Vec<FieldError>) {
         template::share(&spec[field], &at.child(field), errors);
         template::at_most_all(&spec[field], &at.child(field), errors);
     }
-    template::selector(&spec["selector"], &at.child("selector"), errors);
+    common::label_selector(&spec["selector"], &at.child("selector"), errors);
     let policy = spec.text("unhealthyPodEvictionPolicy");
     if !["", "AlwaysAllow", "IfHealthyBudget"].contains(&policy) {
         let path = at.child("unhealthyPodEvictionPolicy");

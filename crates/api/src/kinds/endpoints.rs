@@ -6,9 +6,10 @@ use std::net::IpAddr;
 use serde_json::Value;
 
 use crate::field_error::{FieldError, Path};
+use crate::kinds::common;
 use crate::meta;
 use crate::print;
-use crate::resource::{Column, Durability, Resource, Rules, Scope};
+use crate::resource::{Column, Resource, Rules};
 use crate::validate::names;
 use crate::value::{Read as _, fill, items_mut};
 
@@ -18,17 +19,10 @@ const PROTOCOLS: &[&str] = &["SCTP", "TCP", "UDP"];
 const NOT_AN_IP: &str = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)";
 
 pub(super) static ENDPOINTS: Resource = Resource {
-    group: "",
-    version: "v1",
     kind: "Endpoints",
     plural: "endpoints",
     singular: "endpoints",
     short_names: &["ep"],
-    categories: &[],
-    scope: Scope::Namespaced,
-    verbs: super::ALL_VERBS,
-    subresources: &[],
-    durability: Durability::Disk,
     type_name: "io.k8s.api.core.v1.Endpoints",
     columns: &[
         Column::NAME,
@@ -37,20 +31,14 @@ pub(super) static ENDPOINTS: Resource = Resource {
         Column::new("All Endpoints", "All addresses.").wide(),
     ],
     rules: Rules { default: default_endpoints, validate: validate_endpoints, cells: endpoints_cells, ..Rules::PLAIN },
+    ..Resource::NAMESPACED
 };
 
 pub(super) static ENDPOINT_SLICES: Resource = Resource {
     group: "discovery.k8s.io",
-    version: "v1",
     kind: "EndpointSlice",
     plural: "endpointslices",
     singular: "endpointslice",
-    short_names: &[],
-    categories: &[],
-    scope: Scope::Namespaced,
-    verbs: super::ALL_VERBS,
-    subresources: &[],
-    durability: Durability::Disk,
     type_name: "io.k8s.api.discovery.v1.EndpointSlice",
     columns: &[
         Column::NAME,
@@ -70,7 +58,7 @@ pub(super) static ENDPOINT_SLICES: Resource = Resource {
         validate_update: |new, old, errors| {
             if new["addressType"] != old["addressType"] {
                 let path = Path::new("addressType");
-                errors.push(FieldError::invalid(&path, new["addressType"].clone(), "field is immutable"));
+                errors.push(FieldError::invalid(&path, new["addressType"].clone(), common::IMMUTABLE));
             }
         },
         generation: Some(|new, old| {
@@ -79,6 +67,7 @@ pub(super) static ENDPOINT_SLICES: Resource = Resource {
         cells: slice_cells,
         ..Rules::PLAIN
     },
+    ..Resource::NAMESPACED
 };
 
 fn default_endpoints(endpoints: &mut Value) {

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::field_error::{FieldError, Path};
 use crate::meta;
-use crate::resource::{Column, Durability, Resource, Rules, Scope};
+use crate::resource::{Column, Durability, Resource, Rules};
 use crate::time;
 use crate::validate::names;
 use crate::value::Read as _;
@@ -23,16 +23,10 @@ pub(super) const COLUMNS: &[Column] = &[
 ];
 
 pub(super) static EVENTS: Resource = Resource {
-    group: "",
-    version: "v1",
     kind: "Event",
     plural: "events",
     singular: "event",
     short_names: &["ev"],
-    categories: &[],
-    scope: Scope::Namespaced,
-    verbs: super::ALL_VERBS,
-    subresources: &[],
     durability: Durability::Memory,
     type_name: "io.k8s.api.core.v1.Event",
     columns: COLUMNS,
@@ -54,6 +48,7 @@ pub(super) static EVENTS: Resource = Resource {
         cells,
         ..Rules::PLAIN
     },
+    ..Resource::NAMESPACED
 };
 
 /// What holds for an Event however it came; `controller` is what the field is called there.

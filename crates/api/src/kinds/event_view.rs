@@ -4,7 +4,8 @@ use serde_json::Value;
 
 use super::event;
 use crate::field_error::{FieldError, Path};
-use crate::resource::{Durability, Resource, Rules, Scope, Stored};
+use crate::kinds::common;
+use crate::resource::{Durability, Resource, Rules, Stored};
 use crate::value::Read as _;
 
 /// The names here and those of the stored objects.
@@ -20,15 +21,10 @@ const NAMES: &[(&str, &str)] = &[
 
 pub(super) static EVENTS: Resource = Resource {
     group: "events.k8s.io",
-    version: "v1",
     kind: "Event",
     plural: "events",
     singular: "event",
     short_names: &["ev"],
-    categories: &[],
-    scope: Scope::Namespaced,
-    verbs: super::ALL_VERBS,
-    subresources: &[],
     durability: Durability::Memory,
     type_name: "io.k8s.api.events.v1.Event",
     columns: event::COLUMNS,
@@ -56,6 +52,7 @@ pub(super) static EVENTS: Resource = Resource {
         }),
         ..Rules::PLAIN
     },
+    ..Resource::NAMESPACED
 };
 
 fn rename<'a>(event: &mut Value, names: impl Iterator<Item = (&'a str, &'a str)>) {
@@ -119,7 +116,7 @@ fn validate_update(new: &Value, old: &Value, errors: &mut Vec<FieldError>) {
     ] {
         if (new.has(field) || old.has(field)) && new[field] != old[field] {
             let shown = if field == "reportingComponent" { "reportingController" } else { field };
-            errors.push(FieldError::invalid(&Path::new(shown), new[field].clone(), "field is immutable"));
+            errors.push(FieldError::invalid(&Path::new(shown), new[field].clone(), common::IMMUTABLE));
         }
     }
 }

@@ -5,10 +5,10 @@ mod validate;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::common::{part, spec_changed, usual};
+use super::common::spec_changed;
 use crate::meta;
 use crate::print;
-use crate::resource::{Column, Resource, Rules, Scope};
+use crate::resource::{Column, Resource, Rules, Subresource};
 use crate::value::{Read as _, existing, fill, object};
 
 const GROUP: &str = "flowcontrol.apiserver.k8s.io";
@@ -17,63 +17,65 @@ const LEVEL: &str = "io.k8s.api.flowcontrol.v1.PriorityLevelConfiguration";
 const NO_EFFECT: &str = "this server does not queue requests by priority: the object is stored and has no effect";
 
 pub(super) static FLOW_SCHEMAS: Resource = Resource {
-    subresources: &[part("status", GROUP, "FlowSchema", SCHEMA)],
-    ..usual(
-        [GROUP, "FlowSchema", "flowschemas", "flowschema"],
-        Scope::Cluster,
-        SCHEMA,
-        &[
-            Column::NAME,
-            Column::new("PriorityLevel", "The level of its requests."),
-            Column::new("MatchingPrecedence", "Which of those that match is meant: the lowest.").integer(),
-            Column::new("DistinguisherMethod", "What tells flows apart."),
-            Column::AGE,
-            Column::new("MissingPL", "Whether its level is missing."),
-        ],
-        Rules {
-            default: |schema| {
-                if let Some(spec) = object(schema, "spec") {
-                    let unset = spec.int("matchingPrecedence").unwrap_or_default() == 0;
-                    if unset {
-                        spec["matchingPrecedence"] = json!(1000);
-                    }
+    group: GROUP,
+    kind: "FlowSchema",
+    plural: "flowschemas",
+    singular: "flowschema",
+    subresources: &[Subresource::part("status", GROUP, "FlowSchema", SCHEMA)],
+    type_name: SCHEMA,
+    columns: &[
+        Column::NAME,
+        Column::new("PriorityLevel", "The level of its requests."),
+        Column::new("MatchingPrecedence", "Which of those that match is meant: the lowest.").integer(),
+        Column::new("DistinguisherMethod", "What tells flows apart."),
+        Column::AGE,
+        Column::new("MissingPL", "Whether its level is missing."),
+    ],
+    rules: Rules {
+        default: |schema| {
+            if let Some(spec) = object(schema, "spec") {
+                let unset = spec.int("matchingPrecedence").unwrap_or_default() == 0;
+                if unset {
+                    spec["matchingPrecedence"] = json!(1000);
                 }
-            },
-            validate: validate::schema,
-            initial_status: Some(|_| json!({})),
-            generation: Some(spec_changed),
-            cells: schema_cells,
-            warn: |_| Some(NO_EFFECT.to_owned()),
-            ..Rules::PLAIN
+            }
         },
-    )
+        validate: validate::schema,
+        initial_status: Some(|_| json!({})),
+        generation: Some(spec_changed),
+        cells: schema_cells,
+        warn: |_| Some(NO_EFFECT.to_owned()),
+        ..Rules::PLAIN
+    },
+    ..Resource::CLUSTER
 };
 
 pub(super) static PRIORITY_LEVELS: Resource = Resource {
-    subresources: &[part("status", GROUP, "PriorityLevelConfiguration", LEVEL)],
-    ..usual(
-        [GROUP, "PriorityLevelConfiguration", "prioritylevelconfigurations", "prioritylevelconfiguration"],
-        Scope::Cluster,
-        LEVEL,
-        &[
-            Column::NAME,
-            Column::new("Type", "Whether it is limited."),
-            Column::new("NominalConcurrencyShares", "Its share of all requests."),
-            Column::new("Queues", "How many queues it has."),
-            Column::new("HandSize", "How many queues a flow may use."),
-            Column::new("QueueLengthLimit", "How many requests may wait in one."),
-            Column::AGE,
-        ],
-        Rules {
-            default: default_level,
-            validate: validate::level,
-            initial_status: Some(|_| json!({})),
-            generation: Some(spec_changed),
-            cells: level_cells,
-            warn: |_| Some(NO_EFFECT.to_owned()),
-            ..Rules::PLAIN
-        },
-    )
+    group: GROUP,
+    kind: "PriorityLevelConfiguration",
+    plural: "prioritylevelconfigurations",
+    singular: "prioritylevelconfiguration",
+    subresources: &[Subresource::part("status", GROUP, "PriorityLevelConfiguration", LEVEL)],
+    type_name: LEVEL,
+    columns: &[
+        Column::NAME,
+        Column::new("Type", "Whether it is limited."),
+        Column::new("NominalConcurrencyShares", "Its share of all requests."),
+        Column::new("Queues", "How many queues it has."),
+        Column::new("HandSize", "How many queues a flow may use."),
+        Column::new("QueueLengthLimit", "How many requests may wait in one."),
+        Column::AGE,
+    ],
+    rules: Rules {
+        default: default_level,
+        validate: validate::level,
+        initial_status: Some(|_| json!({})),
+        generation: Some(spec_changed),
+        cells: level_cells,
+        warn: |_| Some(NO_EFFECT.to_owned()),
+        ..Rules::PLAIN
+    },
+    ..Resource::CLUSTER
 };
 
 fn default_level(level: &mut Value) {

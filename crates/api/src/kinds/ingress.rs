@@ -5,52 +5,55 @@ mod validate;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::common::{part, spec_changed, usual};
+use super::common::spec_changed;
 use crate::meta;
 use crate::print;
-use crate::resource::{Column, Resource, Rules, Scope};
+use crate::resource::{Column, PartRules, Resource, Rules, Subresource};
 use crate::value::{Read as _, existing, fill};
 
 const GROUP: &str = "networking.k8s.io";
 const TYPE: &str = "io.k8s.api.networking.v1.Ingress";
 
 pub(super) static INGRESSES: Resource = Resource {
+    group: GROUP,
+    kind: "Ingress",
+    plural: "ingresses",
+    singular: "ingress",
     short_names: &["ing"],
-    subresources: &[part("status", GROUP, "Ingress", TYPE)],
-    ..usual(
-        [GROUP, "Ingress", "ingresses", "ingress"],
-        Scope::Namespaced,
-        TYPE,
-        &[
-            Column::NAME,
-            Column::new("Class", "Who serves it."),
-            Column::new("Hosts", "The hosts that its rules are about."),
-            Column::new("Address", "Where it can be reached."),
-            Column::new("Ports", "The ports it can be reached at."),
-            Column::AGE,
-        ],
-        Rules {
-            validate: validate::ingress,
-            initial_status: Some(|_| json!({"loadBalancer": {}})),
-            validate_part: |_, new, _, errors| validate::status(new, errors),
-            generation: Some(spec_changed),
-            cells: ingress_cells,
-            ..Rules::PLAIN
-        },
-    )
+    subresources: &[Subresource::part("status", GROUP, "Ingress", TYPE)],
+    type_name: TYPE,
+    columns: &[
+        Column::NAME,
+        Column::new("Class", "Who serves it."),
+        Column::new("Hosts", "The hosts that its rules are about."),
+        Column::new("Address", "Where it can be reached."),
+        Column::new("Ports", "The ports it can be reached at."),
+        Column::AGE,
+    ],
+    rules: Rules {
+        validate: validate::ingress,
+        initial_status: Some(|_| json!({"loadBalancer": {}})),
+        parts: &[("status", PartRules::status(|new, _, errors| validate::status(new, errors)))],
+        generation: Some(spec_changed),
+        cells: ingress_cells,
+        ..Rules::PLAIN
+    },
+    ..Resource::NAMESPACED
 };
 
-pub(super) static INGRESS_CLASSES: Resource = usual(
-    [GROUP, "IngressClass", "ingressclasses", "ingressclass"],
-    Scope::Cluster,
-    "io.k8s.api.networking.v1.IngressClass",
-    &[
+pub(super) static INGRESS_CLASSES: Resource = Resource {
+    group: GROUP,
+    kind: "IngressClass",
+    plural: "ingressclasses",
+    singular: "ingressclass",
+    type_name: "io.k8s.api.networking.v1.IngressClass",
+    columns: &[
         Column::NAME,
         Column::new("Controller", "Who serves Ingresses of this class."),
         Column::new("Parameters", "The object that tells it how."),
         Column::AGE,
     ],
-    Rules {
+    rules: Rules {
         default: |class| {
             if let Some(parameters) = existing(class, "spec").and_then(|spec| existing(spec, "parameters")) {
                 fill(parameters, "scope", "Cluster");
@@ -62,7 +65,8 @@ pub(super) static INGRESS_CLASSES: Resource = usual(
         cells: class_cells,
         ..Rules::PLAIN
     },
-);
+    ..Resource::CLUSTER
+};
 
 fn ingress_cells(ingress: &Value, now: Timestamp) -> Vec<Value> {
     let spec = &ingress["spec"];

@@ -6,10 +6,11 @@ mod validate;
 
 use serde_json::{Value, json};
 
+use super::common::spec_changed;
 use super::template::{CONTAINERS, IMAGES, SELECTOR, count};
 use crate::meta;
 use crate::print;
-use crate::resource::{Column, Resource, Rules, Subresource};
+use crate::resource::{Column, PartRules, Resource, Rules, Subresource};
 use crate::time;
 use crate::value::Read as _;
 
@@ -24,7 +25,7 @@ pub(super) static JOBS: Resource = Resource {
     plural: "jobs",
     singular: "job",
     categories: &["all"],
-    subresources: &[Subresource::status("batch", "v1", "Job", TYPE)],
+    subresources: &[Subresource::part("status", "batch", "Job", TYPE)],
     type_name: TYPE,
     columns: &[
         Column::NAME,
@@ -41,10 +42,10 @@ pub(super) static JOBS: Resource = Resource {
         default: default::job,
         validate: validate::job,
         validate_update: update::validate,
-        validate_status: update::validate_status,
+        parts: &[("status", PartRules::status(update::validate_status))],
         initial_status: Some(|_| json!({})),
         prepare_create: default::select,
-        generation: Some(|new, old| new["spec"] != old["spec"]),
+        generation: Some(spec_changed),
         fields: &[("status.successful", "/status/succeeded")],
         cells,
         keeps_dependents: true,

@@ -3,22 +3,17 @@
 use serde_json::Value;
 
 use crate::field_error::{FieldError, Path};
+use crate::kinds::common;
 use crate::meta;
 use crate::print;
-use crate::resource::{Column, Durability, Resource, Rules, Scope};
+use crate::resource::{Column, Durability, Resource, Rules};
 use crate::value::Read as _;
 
 pub(super) static LEASES: Resource = Resource {
     group: "coordination.k8s.io",
-    version: "v1",
     kind: "Lease",
     plural: "leases",
     singular: "lease",
-    short_names: &[],
-    categories: &[],
-    scope: Scope::Namespaced,
-    verbs: super::ALL_VERBS,
-    subresources: &[],
     durability: Durability::Memory,
     type_name: "io.k8s.api.coordination.v1.Lease",
     columns: &[Column::NAME, Column::new("Holder", "Who holds it."), Column::AGE],
@@ -29,6 +24,7 @@ pub(super) static LEASES: Resource = Resource {
         },
         ..Rules::PLAIN
     },
+    ..Resource::NAMESPACED
 };
 
 fn validate(lease: &Value, errors: &mut Vec<FieldError>) {
@@ -37,7 +33,7 @@ fn validate(lease: &Value, errors: &mut Vec<FieldError>) {
         errors.push(FieldError::invalid(&spec.child("leaseDurationSeconds"), seconds, "must be greater than 0"));
     }
     if let Some(times) = lease["spec"].int("leaseTransitions").filter(|n| *n < 0) {
-        let detail = "must be greater than or equal to 0";
+        let detail = common::NOT_NEGATIVE;
         errors.push(FieldError::invalid(&spec.child("leaseTransitions"), times, detail));
     }
 }

@@ -5,23 +5,23 @@ use serde_json::{Value, json};
 use crate::field_error::{FieldError, Path};
 use crate::meta;
 use crate::print;
-use crate::resource::{Column, Durability, Resource, Rules, Scope, Subresource};
+use crate::resource::{Column, Resource, Rules, Subresource};
 use crate::validate::names;
 use crate::value::{Read as _, fill, object};
 
+const TYPE: &str = "io.k8s.api.core.v1.Namespace";
+
 pub(super) static NAMESPACES: Resource = Resource {
-    group: "",
-    version: "v1",
     kind: "Namespace",
     plural: "namespaces",
     singular: "namespace",
     short_names: &["ns"],
-    categories: &[],
-    scope: Scope::Cluster,
     verbs: &["create", "delete", "get", "list", "patch", "update", "watch"],
-    subresources: &[part("finalize", &["update"]), part("status", super::PART_VERBS)],
-    durability: Durability::Disk,
-    type_name: "io.k8s.api.core.v1.Namespace",
+    subresources: &[
+        Subresource { verbs: &["update"], ..Subresource::part("finalize", "", "Namespace", TYPE) },
+        Subresource::part("status", "", "Namespace", TYPE),
+    ],
+    type_name: TYPE,
     columns: &[Column::NAME, Column::new("Status", "Whether it is in use or going away."), Column::AGE],
     rules: Rules {
         default,
@@ -41,11 +41,8 @@ pub(super) static NAMESPACES: Resource = Resource {
         },
         ..Rules::PLAIN
     },
+    ..Resource::CLUSTER
 };
-
-const fn part(name: &'static str, verbs: &'static [&'static str]) -> Subresource {
-    Subresource { name, group: "", version: "v1", kind: "Namespace", verbs, type_name: "io.k8s.api.core.v1.Namespace" }
-}
 
 fn default(namespace: &mut Value) {
     let name = meta::name(namespace).to_owned();

@@ -3,37 +3,38 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::common::{label_selector, one_of_or_none, port_number, problems, spec_changed, usual};
+use super::common::{label_selector, one_of_or_none, port_number, problems, spec_changed};
 use crate::field_error::{FieldError, Path};
 use crate::meta;
 use crate::print;
-use crate::resource::{Column, Resource, Rules, Scope};
+use crate::resource::{Column, Resource, Rules};
 use crate::validate::names;
 use crate::value::{Read as _, existing, fill, items_mut, object};
 
 const SPEC: Path<'static> = Path::new("spec");
 
 pub(super) static NETWORK_POLICIES: Resource = Resource {
+    group: "networking.k8s.io",
+    kind: "NetworkPolicy",
+    plural: "networkpolicies",
+    singular: "networkpolicy",
     short_names: &["netpol"],
-    ..usual(
-        ["networking.k8s.io", "NetworkPolicy", "networkpolicies", "networkpolicy"],
-        Scope::Namespaced,
-        "io.k8s.api.networking.v1.NetworkPolicy",
-        &[Column::NAME, Column::new("Pod-Selector", "The labels of the pods it is about."), Column::AGE],
-        Rules {
-            default,
-            validate,
-            generation: Some(spec_changed),
-            warn: |_| {
-                Some("this server does not enforce network policies: the object is stored and has no effect".to_owned())
-            },
-            cells: |policy: &Value, now: Timestamp| {
-                let selector = print::selector(&policy["spec"]["podSelector"]);
-                vec![meta::name(policy).into(), selector, print::age(policy, now)]
-            },
-            ..Rules::PLAIN
+    type_name: "io.k8s.api.networking.v1.NetworkPolicy",
+    columns: &[Column::NAME, Column::new("Pod-Selector", "The labels of the pods it is about."), Column::AGE],
+    rules: Rules {
+        default,
+        validate,
+        generation: Some(spec_changed),
+        warn: |_| {
+            Some("this server does not enforce network policies: the object is stored and has no effect".to_owned())
         },
-    )
+        cells: |policy: &Value, now: Timestamp| {
+            let selector = print::selector(&policy["spec"]["podSelector"]);
+            vec![meta::name(policy).into(), selector, print::age(policy, now)]
+        },
+        ..Rules::PLAIN
+    },
+    ..Resource::NAMESPACED
 };
 
 fn default(policy: &mut Value) {

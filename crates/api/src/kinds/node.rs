@@ -7,29 +7,16 @@ use serde_json::{Value, json};
 use crate::field_error::{FieldError, Path};
 use crate::meta;
 use crate::print;
-use crate::resource::{Column, Durability, Resource, Rules, Scope, Subresource};
+use crate::resource::{Column, Resource, Rules, Subresource};
 use crate::validate::names;
 use crate::value::{Read as _, existing, fill};
 
 pub(super) static NODES: Resource = Resource {
-    group: "",
-    version: "v1",
     kind: "Node",
     plural: "nodes",
     singular: "node",
     short_names: &["no"],
-    categories: &[],
-    scope: Scope::Cluster,
-    verbs: super::ALL_VERBS,
-    subresources: &[Subresource {
-        name: "status",
-        group: "",
-        version: "v1",
-        kind: "Node",
-        verbs: super::PART_VERBS,
-        type_name: "io.k8s.api.core.v1.Node",
-    }],
-    durability: Durability::Disk,
+    subresources: &[Subresource::part("status", "", "Node", "io.k8s.api.core.v1.Node")],
     type_name: "io.k8s.api.core.v1.Node",
     columns: &[
         Column::NAME,
@@ -51,6 +38,7 @@ pub(super) static NODES: Resource = Resource {
         cells,
         ..Rules::PLAIN
     },
+    ..Resource::CLUSTER
 };
 
 fn default(node: &mut Value) {

@@ -19,8 +19,10 @@ mod warnings;
 
 use serde_json::{Value, json};
 
+use super::common::spec_changed;
 use crate::field_error::{FieldError, Path};
-use crate::resource::{Column, Durability, Resource, Rules, Scope, Subresource};
+use crate::kinds::common;
+use crate::resource::{Column, Durability, PartRules, Resource, Rules, Subresource};
 use crate::validate::names;
 use crate::value::Read as _;
 
@@ -34,31 +36,22 @@ const TYPE: &str = "io.k8s.api.core.v1.Pod";
 const BINDING: &str = "io.k8s.api.core.v1.Binding";
 
 pub(super) static PODS: Resource = Resource {
-    group: "",
-    version: "v1",
     kind: "Pod",
     plural: "pods",
     singular: "pod",
     short_names: &["po"],
     categories: &["all"],
-    scope: Scope::Namespaced,
-    verbs: super::ALL_VERBS,
     subresources: &[
-        part("binding", "Binding", &["create"], BINDING),
-        part("ephemeralcontainers", "Pod", super::PART_VERBS, TYPE),
+        Subresource { verbs: &["create"], ..Subresource::part("binding", "", "Binding", BINDING) },
+        Subresource::part("ephemeralcontainers", "", "Pod", TYPE),
         Subresource {
-            name: "eviction",
-            group: "policy",
-            version: "v1",
-            kind: "Eviction",
             verbs: &["create"],
-            type_name: "io.k8s.api.policy.v1.Eviction",
+            ..Subresource::part("eviction", "policy", "Eviction", "io.k8s.api.policy.v1.Eviction")
         },
-        part("log", "Pod", &["get"], TYPE),
-        part("resize", "Pod", super::PART_VERBS, TYPE),
-        part("status", "Pod", super::PART_VERBS, TYPE),
+        Subresource { verbs: &["get"], ..Subresource::part("log", "", "Pod", TYPE) },
+        Subresource::part("resize", "", "Pod", TYPE),
+        Subresource::part("status", "", "Pod", TYPE),
     ],
-    durability: Durability::Disk,
     type_name: TYPE,
     columns: &[
         Column::NAME,
@@ -78,7 +71,7 @@ pub(super) static PODS: Resource = Resource {
         validate_create: validate_new,
         validate_update: update::validate,
         initial_status: Some(initial_status),
-        generation: Some(|new, old| new["spec"] != old["spec"]),
+        generation: Some(spec_changed),
         fields: &[
             ("spec.nodeName", "/spec/nodeName"),
             ("spec.restartPolicy", "/spec/restartPolicy"),
@@ -90,9 +83,13 @@ pub(super) static PODS: Resource = Resource {
             ("status.nominatedNodeName", "/status/nominatedNodeName"),
         ],
         cells: print::cells,
-        parts: &[("ephemeralcontainers", ephemeral::change), ("resize", resize::change)],
+        parts: &[
+            ("ephemeralcontainers", PartRules::Other(ephemeral::change)),
+            ("resize", PartRules::Other(resize::change)),
+        ],
         ..Rules::PLAIN
     },
+    ..Resource::NAMESPACED
 };
 
 fn initial_status(pod: &Value) -> Value {
@@ -121,30 +118,16 @@ fn validate_new(pod: &Value, errors: &mut Vec<FieldError>) {
 
 /// Bindings are written, never read: what a scheduler says about a pod.
 pub(super) static BINDINGS: Resource = Resource {
-    group: "",
-    version: "v1",
     kind: "Binding",
     plural: "bindings",
     singular: "binding",
-    short_names: &[],
-    categories: &[],
-    scope: Scope::Namespaced,
     verbs: &["create"],
-    subresources: &[],
     durability: Durability::Virtual,
     type_name: BINDING,
     columns: &[Column::NAME, Column::AGE],
     rules: Rules { validate: validate_binding, ..Rules::PLAIN },
+    ..Resource::NAMESPACED
 };
-
-const fn part(
-    name: &'static str,
-    kind: &'static str,
-    verbs: &'static [&'static str],
-    type_name: &'static str,
-) -> Subresource {
-    Subresource { name, group: "", version: "v1", kind, verbs, type_name }
-}
 
 fn validate_binding(binding: &Value, errors: &mut Vec<FieldError>) {
     let (kind, name) = (binding["target"].text("kind"), binding["target"].text("name"));
@@ -183,6 +166,6 @@ fn one_of(errors: &mut Vec<FieldError>, path: &Path<'_>, value: &str, supported:
 /// A number that must not be less than nothing.
 fn not_negative(errors: &mut Vec<FieldError>, of: &Value, field: &str, at: &Path<'_>) {
     if let Some(number) = of.int(field).filter(|n| *n < 0) {
-        errors.push(FieldError::invalid(&at.child(field), number, "must be greater than or equal to 0"));
+        errors.push(FieldError::invalid(&at.child(field), number, common::NOT_NEGATIVE));
     }
 }

@@ -5,11 +5,11 @@ mod validate;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::common::{part, spec_changed, usual};
+use super::common::spec_changed;
 use super::webhook::{CATEGORIES, GROUP};
 use crate::meta;
 use crate::print;
-use crate::resource::{Column, Resource, Rules, Scope};
+use crate::resource::{Column, Resource, Rules, Subresource};
 use crate::value::{Read as _, existing, fill, items_mut, object};
 
 const VALIDATING_TYPE: &str = "io.k8s.api.admissionregistration.v1.ValidatingAdmissionPolicy";
@@ -26,79 +26,83 @@ const NO_EFFECT: &str = "this server does not evaluate admission policies: the o
 const PLAIN: Rules = Rules { generation: Some(spec_changed), warn: |_| Some(NO_EFFECT.to_owned()), ..Rules::PLAIN };
 
 pub(super) static VALIDATING: Resource = Resource {
+    group: GROUP,
+    kind: "ValidatingAdmissionPolicy",
+    plural: "validatingadmissionpolicies",
+    singular: "validatingadmissionpolicy",
     categories: CATEGORIES,
-    subresources: &[part("status", GROUP, "ValidatingAdmissionPolicy", VALIDATING_TYPE)],
-    ..usual(
-        [GROUP, "ValidatingAdmissionPolicy", "validatingadmissionpolicies", "validatingadmissionpolicy"],
-        Scope::Cluster,
-        VALIDATING_TYPE,
-        &[Column::NAME, Column::new("Validations", "How many conditions it has.").integer(), PARAM_KIND, Column::AGE],
-        Rules {
-            default: default_policy,
-            validate: validate::validating,
-            initial_status: Some(|_| json!({})),
-            cells: |policy, now| policy_cells(policy, "validations", now),
-            ..PLAIN
-        },
-    )
+    subresources: &[Subresource::part("status", GROUP, "ValidatingAdmissionPolicy", VALIDATING_TYPE)],
+    type_name: VALIDATING_TYPE,
+    columns: &[
+        Column::NAME,
+        Column::new("Validations", "How many conditions it has.").integer(),
+        PARAM_KIND,
+        Column::AGE,
+    ],
+    rules: Rules {
+        default: default_policy,
+        validate: validate::validating,
+        initial_status: Some(|_| json!({})),
+        cells: |policy, now| policy_cells(policy, "validations", now),
+        ..PLAIN
+    },
+    ..Resource::CLUSTER
 };
 
 pub(super) static MUTATING: Resource = Resource {
+    group: GROUP,
+    kind: "MutatingAdmissionPolicy",
+    plural: "mutatingadmissionpolicies",
+    singular: "mutatingadmissionpolicy",
     categories: CATEGORIES,
-    ..usual(
-        [GROUP, "MutatingAdmissionPolicy", "mutatingadmissionpolicies", "mutatingadmissionpolicy"],
-        Scope::Cluster,
-        "io.k8s.api.admissionregistration.v1.MutatingAdmissionPolicy",
-        &[Column::NAME, Column::new("Mutations", "How many changes it makes.").integer(), PARAM_KIND, Column::AGE],
-        Rules {
-            default: |policy| {
-                default_policy(policy);
-                if let Some(spec) = object(policy, "spec") {
-                    fill(spec, "reinvocationPolicy", "Never");
-                }
-            },
-            validate: validate::mutating,
-            cells: |policy, now| policy_cells(policy, "mutations", now),
-            ..PLAIN
+    type_name: "io.k8s.api.admissionregistration.v1.MutatingAdmissionPolicy",
+    columns: &[Column::NAME, Column::new("Mutations", "How many changes it makes.").integer(), PARAM_KIND, Column::AGE],
+    rules: Rules {
+        default: |policy| {
+            default_policy(policy);
+            if let Some(spec) = object(policy, "spec") {
+                fill(spec, "reinvocationPolicy", "Never");
+            }
         },
-    )
+        validate: validate::mutating,
+        cells: |policy, now| policy_cells(policy, "mutations", now),
+        ..PLAIN
+    },
+    ..Resource::CLUSTER
 };
 
 pub(super) static VALIDATING_BINDINGS: Resource = Resource {
+    group: GROUP,
+    kind: "ValidatingAdmissionPolicyBinding",
+    plural: "validatingadmissionpolicybindings",
+    singular: "validatingadmissionpolicybinding",
     categories: CATEGORIES,
-    ..usual(
-        [
-            GROUP,
-            "ValidatingAdmissionPolicyBinding",
-            "validatingadmissionpolicybindings",
-            "validatingadmissionpolicybinding",
-        ],
-        Scope::Cluster,
-        "io.k8s.api.admissionregistration.v1.ValidatingAdmissionPolicyBinding",
-        BINDING_COLUMNS,
-        Rules {
-            default: default_binding,
-            validate: |binding, errors| validate::binding(binding, true, errors),
-            cells: binding_cells,
-            ..PLAIN
-        },
-    )
+    type_name: "io.k8s.api.admissionregistration.v1.ValidatingAdmissionPolicyBinding",
+    columns: BINDING_COLUMNS,
+    rules: Rules {
+        default: default_binding,
+        validate: |binding, errors| validate::binding(binding, true, errors),
+        cells: binding_cells,
+        ..PLAIN
+    },
+    ..Resource::CLUSTER
 };
 
 pub(super) static MUTATING_BINDINGS: Resource = Resource {
+    group: GROUP,
+    kind: "MutatingAdmissionPolicyBinding",
+    plural: "mutatingadmissionpolicybindings",
+    singular: "mutatingadmissionpolicybinding",
     categories: CATEGORIES,
-    ..usual(
-        [GROUP, "MutatingAdmissionPolicyBinding", "mutatingadmissionpolicybindings", "mutatingadmissionpolicybinding"],
-        Scope::Cluster,
-        "io.k8s.api.admissionregistration.v1.MutatingAdmissionPolicyBinding",
-        BINDING_COLUMNS,
-        Rules {
-            default: default_binding,
-            validate: |binding, errors| validate::binding(binding, false, errors),
-            cells: binding_cells,
-            ..PLAIN
-        },
-    )
+    type_name: "io.k8s.api.admissionregistration.v1.MutatingAdmissionPolicyBinding",
+    columns: BINDING_COLUMNS,
+    rules: Rules {
+        default: default_binding,
+        validate: |binding, errors| validate::binding(binding, false, errors),
+        cells: binding_cells,
+        ..PLAIN
+    },
+    ..Resource::CLUSTER
 };
 
 fn default_policy(policy: &mut Value) {

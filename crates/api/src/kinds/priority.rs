@@ -2,11 +2,10 @@
 
 use serde_json::Value;
 
-use super::common::usual;
 use crate::field_error::{FieldError, Path};
 use crate::meta;
 use crate::print;
-use crate::resource::{Column, Resource, Rules, Scope};
+use crate::resource::{Column, Resource, Rules};
 use crate::value::{Read as _, fill};
 
 /// Users' classes are at most this high.
@@ -15,35 +14,36 @@ const HIGHEST: i64 = 1_000_000_000;
 const SYSTEM: [(&str, i64); 2] = [("system-cluster-critical", 2_000_000_000), ("system-node-critical", 2_000_001_000)];
 
 pub(super) static PRIORITY_CLASSES: Resource = Resource {
+    group: "scheduling.k8s.io",
+    kind: "PriorityClass",
+    plural: "priorityclasses",
+    singular: "priorityclass",
     short_names: &["pc"],
-    ..usual(
-        ["scheduling.k8s.io", "PriorityClass", "priorityclasses", "priorityclass"],
-        Scope::Cluster,
-        "io.k8s.api.scheduling.v1.PriorityClass",
-        &[
-            Column::NAME,
-            Column::new("Value", "The priority of its pods.").integer(),
-            Column::new("Global-Default", "Whether it is that of pods which name none.").boolean(),
-            Column::AGE,
-            Column::new("PreemptionPolicy", "Whether its pods may displace others."),
-        ],
-        Rules {
-            default: |class| fill(class, "preemptionPolicy", "PreemptLowerPriority"),
-            validate,
-            validate_update,
-            generation: Some(|_, _| false),
-            cells: |class, now| {
-                vec![
-                    meta::name(class).into(),
-                    class.int("value").unwrap_or_default().into(),
-                    class.flag("globalDefault").into(),
-                    print::age(class, now),
-                    class.text("preemptionPolicy").into(),
-                ]
-            },
-            ..Rules::PLAIN
+    type_name: "io.k8s.api.scheduling.v1.PriorityClass",
+    columns: &[
+        Column::NAME,
+        Column::new("Value", "The priority of its pods.").integer(),
+        Column::new("Global-Default", "Whether it is that of pods which name none.").boolean(),
+        Column::AGE,
+        Column::new("PreemptionPolicy", "Whether its pods may displace others."),
+    ],
+    rules: Rules {
+        default: |class| fill(class, "preemptionPolicy", "PreemptLowerPriority"),
+        validate,
+        validate_update,
+        generation: Some(|_, _| false),
+        cells: |class, now| {
+            vec![
+                meta::name(class).into(),
+                class.int("value").unwrap_or_default().into(),
+                class.flag("globalDefault").into(),
+                print::age(class, now),
+                class.text("preemptionPolicy").into(),
+            ]
         },
-    )
+        ..Rules::PLAIN
+    },
+    ..Resource::CLUSTER
 };
 
 fn validate(class: &Value, errors: &mut Vec<FieldError>) {

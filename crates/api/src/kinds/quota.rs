@@ -5,10 +5,11 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use crate::field_error::{FieldError, Path};
+use crate::kinds::common;
 use crate::meta;
 use crate::print;
 use crate::quantity::Quantity;
-use crate::resource::{Column, Resource, Rules, Subresource};
+use crate::resource::{Column, PartRules, Resource, Rules, Subresource};
 use crate::validate::names;
 use crate::value::Read as _;
 
@@ -45,7 +46,7 @@ pub(super) static RESOURCE_QUOTAS: Resource = Resource {
     plural: "resourcequotas",
     singular: "resourcequota",
     short_names: &["quota"],
-    subresources: &[Subresource::status("", "v1", "ResourceQuota", TYPE)],
+    subresources: &[Subresource::part("status", "", "ResourceQuota", TYPE)],
     type_name: TYPE,
     columns: &[
         Column::NAME,
@@ -64,14 +65,17 @@ pub(super) static RESOURCE_QUOTAS: Resource = Resource {
             };
             if set(new) != set(old) {
                 let value = new["spec"]["scopes"].clone();
-                errors.push(FieldError::invalid(&SPEC.child("scopes"), value, "field is immutable"));
+                errors.push(FieldError::invalid(&SPEC.child("scopes"), value, common::IMMUTABLE));
             }
         },
-        validate_status: |new, _, errors| {
-            let status = Path::new("status");
-            hard(&new["status"]["hard"], &status.child("hard"), errors);
-            hard(&new["status"]["used"], &status.child("used"), errors);
-        },
+        parts: &[(
+            "status",
+            PartRules::status(|new, _, errors| {
+                let status = Path::new("status");
+                hard(&new["status"]["hard"], &status.child("hard"), errors);
+                hard(&new["status"]["used"], &status.child("used"), errors);
+            }),
+        )],
         initial_status: Some(|_| json!({})),
         cells: quota_cells,
         ..Rules::PLAIN
@@ -88,7 +92,7 @@ fn hard(amounts: &Value, at: &Path<'_>, errors: &mut Vec<FieldError>) {
         }
         match Quantity::from_json(amount) {
             Ok(amount) if amount.is_negative() => {
-                let detail = "must be greater than or equal to 0";
+                let detail = common::NOT_NEGATIVE;
                 errors.push(FieldError::invalid(&at, amount.to_string(), detail));
             }
             Ok(amount) if COUNTED.contains(&name.as_str()) && !amount.is_whole() => {

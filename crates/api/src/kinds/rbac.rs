@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::field_error::{FieldError, Path};
 use crate::meta;
 use crate::print;
-use crate::resource::{Column, Durability, Resource, Rules, Scope};
+use crate::resource::{Column, Resource, Rules};
 use crate::validate::{names, objectmeta};
 use crate::value::{Read as _, fill, items_mut, object};
 
@@ -41,57 +41,49 @@ const BINDING_RULES: Rules = Rules {
     ..Rules::PLAIN
 };
 
-pub(super) static ROLES: Resource =
-    resource(["Role", "roles", "role"], Scope::Namespaced, "io.k8s.api.rbac.v1.Role", ROLE_COLUMNS, ROLE_RULES);
+pub(super) static ROLES: Resource = Resource {
+    group: GROUP,
+    kind: "Role",
+    plural: "roles",
+    singular: "role",
+    type_name: "io.k8s.api.rbac.v1.Role",
+    columns: ROLE_COLUMNS,
+    rules: ROLE_RULES,
+    ..Resource::NAMESPACED
+};
 
-pub(super) static CLUSTER_ROLES: Resource = resource(
-    ["ClusterRole", "clusterroles", "clusterrole"],
-    Scope::Cluster,
-    "io.k8s.api.rbac.v1.ClusterRole",
-    ROLE_COLUMNS,
-    Rules { validate: |role, errors| validate_role(role, false, errors), ..ROLE_RULES },
-);
+pub(super) static CLUSTER_ROLES: Resource = Resource {
+    group: GROUP,
+    kind: "ClusterRole",
+    plural: "clusterroles",
+    singular: "clusterrole",
+    type_name: "io.k8s.api.rbac.v1.ClusterRole",
+    columns: ROLE_COLUMNS,
+    rules: Rules { validate: |role, errors| validate_role(role, false, errors), ..ROLE_RULES },
+    ..Resource::CLUSTER
+};
 
-pub(super) static ROLE_BINDINGS: Resource = resource(
-    ["RoleBinding", "rolebindings", "rolebinding"],
-    Scope::Namespaced,
-    "io.k8s.api.rbac.v1.RoleBinding",
-    BINDING_COLUMNS,
-    BINDING_RULES,
-);
+pub(super) static ROLE_BINDINGS: Resource = Resource {
+    group: GROUP,
+    kind: "RoleBinding",
+    plural: "rolebindings",
+    singular: "rolebinding",
+    type_name: "io.k8s.api.rbac.v1.RoleBinding",
+    columns: BINDING_COLUMNS,
+    rules: BINDING_RULES,
+    ..Resource::NAMESPACED
+};
 
-pub(super) static CLUSTER_ROLE_BINDINGS: Resource = resource(
-    ["ClusterRoleBinding", "clusterrolebindings", "clusterrolebinding"],
-    Scope::Cluster,
-    "io.k8s.api.rbac.v1.ClusterRoleBinding",
-    BINDING_COLUMNS,
-    Rules { validate: |binding, errors| validate_binding(binding, false, errors), ..BINDING_RULES },
-);
-
-const fn resource(
-    [kind, plural, singular]: [&'static str; 3],
-    scope: Scope,
-    type_name: &'static str,
-    columns: &'static [Column],
-    rules: Rules,
-) -> Resource {
-    Resource {
-        group: GROUP,
-        version: "v1",
-        kind,
-        plural,
-        singular,
-        short_names: &[],
-        categories: &[],
-        scope,
-        verbs: super::ALL_VERBS,
-        subresources: &[],
-        durability: Durability::Disk,
-        type_name,
-        columns,
-        rules,
-    }
-}
+pub(super) static CLUSTER_ROLE_BINDINGS: Resource = Resource {
+    group: GROUP,
+    kind: "ClusterRoleBinding",
+    plural: "clusterrolebindings",
+    singular: "clusterrolebinding",
+    type_name: "io.k8s.api.rbac.v1.ClusterRoleBinding",
+    columns: BINDING_COLUMNS,
+    rules: Rules { validate: |binding, errors| validate_binding(binding, false, errors), ..BINDING_RULES },
+    ..Resource::CLUSTER
+};
 
 fn validate_role(role: &Value, namespaced: bool, errors: &mut Vec<FieldError>) {
     let rules = Path::new("rules");

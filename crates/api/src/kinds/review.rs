@@ -1,61 +1,64 @@
 //! Questions that are answered and never stored: who am I, and may I do this?
 
-use crate::resource::{Durability, Resource, Rules, Scope};
+use crate::resource::{Durability, Resource, Scope};
 
 const AUTHENTICATION: &str = "authentication.k8s.io";
 const AUTHORIZATION: &str = "authorization.k8s.io";
 
-pub(super) static SELF_SUBJECT_REVIEWS: Resource = review(
-    AUTHENTICATION,
-    ["SelfSubjectReview", "selfsubjectreviews", "selfsubjectreview"],
-    "io.k8s.api.authentication.v1.SelfSubjectReview",
-);
+/// What all of them have in common.
+const REVIEW: Resource = Resource { verbs: &["create"], durability: Durability::Virtual, ..Resource::CLUSTER };
 
-pub(super) static TOKEN_REVIEWS: Resource =
-    review(AUTHENTICATION, ["TokenReview", "tokenreviews", "tokenreview"], "io.k8s.api.authentication.v1.TokenReview");
-
-pub(super) static LOCAL_SUBJECT_ACCESS_REVIEWS: Resource = Resource {
-    scope: Scope::Namespaced,
-    ..review(
-        AUTHORIZATION,
-        ["LocalSubjectAccessReview", "localsubjectaccessreviews", "localsubjectaccessreview"],
-        "io.k8s.api.authorization.v1.LocalSubjectAccessReview",
-    )
+pub(super) static SELF_SUBJECT_REVIEWS: Resource = Resource {
+    group: AUTHENTICATION,
+    kind: "SelfSubjectReview",
+    plural: "selfsubjectreviews",
+    singular: "selfsubjectreview",
+    type_name: "io.k8s.api.authentication.v1.SelfSubjectReview",
+    ..REVIEW
 };
 
-pub(super) static SELF_SUBJECT_ACCESS_REVIEWS: Resource = review(
-    AUTHORIZATION,
-    ["SelfSubjectAccessReview", "selfsubjectaccessreviews", "selfsubjectaccessreview"],
-    "io.k8s.api.authorization.v1.SelfSubjectAccessReview",
-);
+pub(super) static TOKEN_REVIEWS: Resource = Resource {
+    group: AUTHENTICATION,
+    kind: "TokenReview",
+    plural: "tokenreviews",
+    singular: "tokenreview",
+    type_name: "io.k8s.api.authentication.v1.TokenReview",
+    ..REVIEW
+};
 
-pub(super) static SELF_SUBJECT_RULES_REVIEWS: Resource = review(
-    AUTHORIZATION,
-    ["SelfSubjectRulesReview", "selfsubjectrulesreviews", "selfsubjectrulesreview"],
-    "io.k8s.api.authorization.v1.SelfSubjectRulesReview",
-);
+pub(super) static LOCAL_SUBJECT_ACCESS_REVIEWS: Resource = Resource {
+    group: AUTHORIZATION,
+    scope: Scope::Namespaced,
+    kind: "LocalSubjectAccessReview",
+    plural: "localsubjectaccessreviews",
+    singular: "localsubjectaccessreview",
+    type_name: "io.k8s.api.authorization.v1.LocalSubjectAccessReview",
+    ..REVIEW
+};
 
-pub(super) static SUBJECT_ACCESS_REVIEWS: Resource = review(
-    AUTHORIZATION,
-    ["SubjectAccessReview", "subjectaccessreviews", "subjectaccessreview"],
-    "io.k8s.api.authorization.v1.SubjectAccessReview",
-);
+pub(super) static SELF_SUBJECT_ACCESS_REVIEWS: Resource = Resource {
+    group: AUTHORIZATION,
+    kind: "SelfSubjectAccessReview",
+    plural: "selfsubjectaccessreviews",
+    singular: "selfsubjectaccessreview",
+    type_name: "io.k8s.api.authorization.v1.SelfSubjectAccessReview",
+    ..REVIEW
+};
 
-const fn review(group: &'static str, [kind, plural, singular]: [&'static str; 3], type_name: &'static str) -> Resource {
-    Resource {
-        group,
-        version: "v1",
-        kind,
-        plural,
-        singular,
-        short_names: &[],
-        categories: &[],
-        scope: Scope::Cluster,
-        verbs: &["create"],
-        subresources: &[],
-        durability: Durability::Virtual,
-        type_name,
-        columns: &[crate::resource::Column::NAME, crate::resource::Column::AGE],
-        rules: Rules::PLAIN,
-    }
-}
+pub(super) static SELF_SUBJECT_RULES_REVIEWS: Resource = Resource {
+    group: AUTHORIZATION,
+    kind: "SelfSubjectRulesReview",
+    plural: "selfsubjectrulesreviews",
+    singular: "selfsubjectrulesreview",
+    type_name: "io.k8s.api.authorization.v1.SelfSubjectRulesReview",
+    ..REVIEW
+};
+
+pub(super) static SUBJECT_ACCESS_REVIEWS: Resource = Resource {
+    group: AUTHORIZATION,
+    kind: "SubjectAccessReview",
+    plural: "subjectaccessreviews",
+    singular: "subjectaccessreview",
+    type_name: "io.k8s.api.authorization.v1.SubjectAccessReview",
+    ..REVIEW
+};

@@ -2,21 +2,23 @@
 
 use serde_json::Value;
 
-use super::common::{IMMUTABLE, NOT_NEGATIVE, problems, usual};
+use super::common::{IMMUTABLE, NOT_NEGATIVE, problems};
 use crate::field_error::{FieldError, Path};
 use crate::meta;
 use crate::print;
 use crate::quantity::Quantity;
-use crate::resource::{Column, Resource, Rules, Scope};
+use crate::resource::{Column, Resource, Rules};
 use crate::validate::{names, objectmeta};
 use crate::value::Read as _;
 
-pub(super) static RUNTIME_CLASSES: Resource = usual(
-    ["node.k8s.io", "RuntimeClass", "runtimeclasses", "runtimeclass"],
-    Scope::Cluster,
-    "io.k8s.api.node.v1.RuntimeClass",
-    &[Column::NAME, Column::new("Handler", "What the node calls it."), Column::AGE],
-    Rules {
+pub(super) static RUNTIME_CLASSES: Resource = Resource {
+    group: "node.k8s.io",
+    kind: "RuntimeClass",
+    plural: "runtimeclasses",
+    singular: "runtimeclass",
+    type_name: "io.k8s.api.node.v1.RuntimeClass",
+    columns: &[Column::NAME, Column::new("Handler", "What the node calls it."), Column::AGE],
+    rules: Rules {
         validate,
         validate_update: |new, old, errors| {
             if new["handler"] != old["handler"] {
@@ -26,7 +28,8 @@ pub(super) static RUNTIME_CLASSES: Resource = usual(
         cells: |class, now| vec![meta::name(class).into(), class.text("handler").into(), print::age(class, now)],
         ..Rules::PLAIN
     },
-);
+    ..Resource::CLUSTER
+};
 
 fn validate(class: &Value, errors: &mut Vec<FieldError>) {
     let handler = class.text("handler");

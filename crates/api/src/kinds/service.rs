@@ -8,28 +8,16 @@ mod warnings;
 
 use serde_json::json;
 
-use crate::resource::{Column, Durability, Resource, Rules, Scope, Subresource};
+use crate::resource::{Column, Resource, Rules, Subresource};
 use crate::validate::names;
 
 pub(super) static SERVICES: Resource = Resource {
-    group: "",
-    version: "v1",
     kind: "Service",
     plural: "services",
     singular: "service",
     short_names: &["svc"],
     categories: &["all"],
-    scope: Scope::Namespaced,
-    verbs: super::ALL_VERBS,
-    subresources: &[Subresource {
-        name: "status",
-        group: "",
-        version: "v1",
-        kind: "Service",
-        verbs: super::PART_VERBS,
-        type_name: "io.k8s.api.core.v1.Service",
-    }],
-    durability: Durability::Disk,
+    subresources: &[Subresource::part("status", "", "Service", "io.k8s.api.core.v1.Service")],
     type_name: "io.k8s.api.core.v1.Service",
     columns: &[
         Column::NAME,
@@ -56,6 +44,7 @@ pub(super) static SERVICES: Resource = Resource {
         cells: print::cells,
         ..Rules::PLAIN
     },
+    ..Resource::NAMESPACED
 };
 
 /// Whether services of this type have an address in the cluster.

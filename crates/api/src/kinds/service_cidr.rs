@@ -6,11 +6,11 @@ use ipnet::IpNet;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::common::{IMMUTABLE, part, problems, usual};
+use super::common::{IMMUTABLE, problems};
 use crate::field_error::{FieldError, Path};
 use crate::meta;
 use crate::print;
-use crate::resource::{Column, Resource, Rules, Scope};
+use crate::resource::{Column, Resource, Rules, Subresource};
 use crate::validate::names;
 use crate::value::Read as _;
 
@@ -19,64 +19,66 @@ const TYPE: &str = "io.k8s.api.networking.v1.ServiceCIDR";
 const SPEC: Path<'static> = Path::new("spec");
 
 pub(super) static SERVICE_CIDRS: Resource = Resource {
-    subresources: &[part("status", GROUP, "ServiceCIDR", TYPE)],
-    ..usual(
-        [GROUP, "ServiceCIDR", "servicecidrs", "servicecidr"],
-        Scope::Cluster,
-        TYPE,
-        &[Column::NAME, Column::new("CIDRs", "The ranges."), Column::AGE],
-        Rules {
-            validate: validate_range,
-            warn: |_| {
-                Some(
-                    "this server takes the addresses of Services only from the range that it was started with: the \
+    group: GROUP,
+    kind: "ServiceCIDR",
+    plural: "servicecidrs",
+    singular: "servicecidr",
+    subresources: &[Subresource::part("status", GROUP, "ServiceCIDR", TYPE)],
+    type_name: TYPE,
+    columns: &[Column::NAME, Column::new("CIDRs", "The ranges."), Column::AGE],
+    rules: Rules {
+        validate: validate_range,
+        warn: |_| {
+            Some(
+                "this server takes the addresses of Services only from the range that it was started with: the \
                      object is stored and has no effect"
-                        .to_owned(),
-                )
-            },
-            validate_update: update_range,
-            initial_status: Some(initial_status),
-            cells: |range: &Value, now: Timestamp| {
-                let cidrs: Vec<&str> = range["spec"].items("cidrs").iter().filter_map(Value::as_str).collect();
-                vec![meta::name(range).into(), cidrs.join(",").into(), print::age(range, now)]
-            },
-            ..Rules::PLAIN
+                    .to_owned(),
+            )
         },
-    )
+        validate_update: update_range,
+        initial_status: Some(initial_status),
+        cells: |range: &Value, now: Timestamp| {
+            let cidrs: Vec<&str> = range["spec"].items("cidrs").iter().filter_map(Value::as_str).collect();
+            vec![meta::name(range).into(), cidrs.join(",").into(), print::age(range, now)]
+        },
+        ..Rules::PLAIN
+    },
+    ..Resource::CLUSTER
 };
 
 pub(super) static IP_ADDRESSES: Resource = Resource {
+    group: GROUP,
+    kind: "IPAddress",
+    plural: "ipaddresses",
+    singular: "ipaddress",
     short_names: &["ip"],
-    ..usual(
-        [GROUP, "IPAddress", "ipaddresses", "ipaddress"],
-        Scope::Cluster,
-        "io.k8s.api.networking.v1.IPAddress",
-        &[Column::NAME, Column::new("ParentRef", "Who has it."), Column::AGE],
-        Rules {
-            name: |name, _| match name.parse::<IpAddr>() {
-                Ok(address) if address.to_string() == name => Vec::new(),
-                Ok(_) => vec!["must be a valid IP address in canonical form".to_owned()],
-                Err(_) => vec!["must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)".to_owned()],
-            },
-            validate: validate_address,
-            validate_update: |new, old, errors| {
-                if new["spec"]["parentRef"] != old["spec"]["parentRef"] {
-                    let value = new["spec"]["parentRef"].clone();
-                    errors.push(FieldError::invalid(&SPEC.child("parentRef"), value, IMMUTABLE));
-                }
-            },
-            cells: |address: &Value, now: Timestamp| {
-                let parent = &address["spec"]["parentRef"];
-                let parts = ["resource", "group"].map(|field| parent.text(field));
-                let resource: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
-                let place = [&resource.join("."), parent.text("namespace"), parent.text("name")];
-                let shown: Vec<&str> = place.into_iter().filter(|part| !part.is_empty()).collect();
-                let shown = print::or_none(&shown.join("/"));
-                vec![meta::name(address).into(), shown, print::age(address, now)]
-            },
-            ..Rules::PLAIN
+    type_name: "io.k8s.api.networking.v1.IPAddress",
+    columns: &[Column::NAME, Column::new("ParentRef", "Who has it."), Column::AGE],
+    rules: Rules {
+        name: |name, _| match name.parse::<IpAddr>() {
+            Ok(address) if address.to_string() == name => Vec::new(),
+            Ok(_) => vec!["must be a valid IP address in canonical form".to_owned()],
+            Err(_) => vec!["must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)".to_owned()],
         },
-    )
+        validate: validate_address,
+        validate_update: |new, old, errors| {
+            if new["spec"]["parentRef"] != old["spec"]["parentRef"] {
+                let value = new["spec"]["parentRef"].clone();
+                errors.push(FieldError::invalid(&SPEC.child("parentRef"), value, IMMUTABLE));
+            }
+        },
+        cells: |address: &Value, now: Timestamp| {
+            let parent = &address["spec"]["parentRef"];
+            let parts = ["resource", "group"].map(|field| parent.text(field));
+            let resource: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+            let place = [&resource.join("."), parent.text("namespace"), parent.text("name")];
+            let shown: Vec<&str> = place.into_iter().filter(|part| !part.is_empty()).collect();
+            let shown = print::or_none(&shown.join("/"));
+            vec![meta::name(address).into(), shown, print::age(address, now)]
+        },
+        ..Rules::PLAIN
+    },
+    ..Resource::CLUSTER
 };
 
 /// The range that the server was started with is in use; no other one ever is.

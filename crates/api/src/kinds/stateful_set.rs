@@ -3,12 +3,14 @@
 
 use serde_json::{Value, json};
 
+use super::common::spec_changed;
 use super::template::{self, CONTAINERS, IMAGES, count};
 use super::volume;
 use crate::field_error::{FieldError, Path};
+use crate::kinds::common;
 use crate::meta;
 use crate::print;
-use crate::resource::{Column, Resource, Rules, Subresource};
+use crate::resource::{Column, PartRules, Resource, Rules, Subresource};
 use crate::value::{Read as _, fill, items_mut, object, put, take};
 
 const SPEC: Path<'static> = Path::new("spec");
@@ -31,7 +33,7 @@ pub(super) static STATEFUL_SETS: Resource = Resource {
     singular: "statefulset",
     short_names: &["sts"],
     categories: &["all"],
-    subresources: &[Subresource::SCALE, Subresource::status("apps", "v1", "StatefulSet", TYPE)],
+    subresources: &[Subresource::SCALE, Subresource::part("status", "apps", "StatefulSet", TYPE)],
     type_name: TYPE,
     columns: &[
         Column::NAME,
@@ -45,9 +47,9 @@ pub(super) static STATEFUL_SETS: Resource = Resource {
         default,
         validate,
         validate_update,
-        validate_status,
+        parts: &[("status", PartRules::status(validate_status))],
         initial_status: Some(|_| json!({"replicas": 0, "availableReplicas": 0})),
-        generation: Some(|new, old| new["spec"] != old["spec"]),
+        generation: Some(spec_changed),
         cells: |set, now| {
             let (spec, status) = (&set["spec"], &set["status"]);
             let [names, images] = print::containers(&spec["template"]);
@@ -77,13 +79,13 @@ pub(super) static CONTROLLER_REVISIONS: Resource = Resource {
                 errors.push(FieldError::required(&Path::new("data"), "data is mandatory"));
             }
             if let Some(number) = revision.int("revision").filter(|n| *n < 0) {
-                let detail = "must be greater than or equal to 0";
+                let detail = common::NOT_NEGATIVE;
                 errors.push(FieldError::invalid(&Path::new("revision"), number, detail));
             }
         },
         validate_update: |new, old, errors| {
             if new["data"] != old["data"] {
-                errors.push(FieldError::invalid(&Path::new("data"), new["data"].clone(), "field is immutable"));
+                errors.push(FieldError::invalid(&Path::new("data"), new["data"].clone(), common::IMMUTABLE));
             }
         },
         cells: |revision, now| {
@@ -149,9 +151,9 @@ fn validate(set: &Value, errors: &mut Vec<FieldError>) {
     }
     strategy(&spec["updateStrategy"], errors);
     retention(&spec["persistentVolumeClaimRetentionPolicy"], errors);
-    template::not_negative(spec, "replicas", &SPEC, errors);
-    template::not_negative(spec, "minReadySeconds", &SPEC, errors);
-    template::not_negative(&spec["ordinals"], "start", &SPEC.child("ordinals"), errors);
+    common::not_negative(spec, "replicas", &SPEC, errors);
+    common::not_negative(spec, "minReadySeconds", &SPEC, errors);
+    common::not_negative(&spec["ordinals"], "start", &SPEC.child("ordinals"), errors);
     let selector = template::required_selector(spec, "statefulset", &SPEC, errors);
     template::matches(selector.as_ref(), &spec["template"], &path, errors);
     template::metadata(&spec["template"], &path, errors);
@@ -170,7 +172,7 @@ fn strategy(strategy: &Value, errors: &mut Vec<FieldError>) {
         }
         "OnDelete" => {}
         "RollingUpdate" => {
-            template::not_negative(update, "partition", &rolling, errors);
+            common::not_negative(update, "partition", &rolling, errors);
             if !update["maxUnavailable"].is_null() {
                 let at = rolling.child("maxUnavailable");
                 template::share(&update["maxUnavailable"], &at, errors);
@@ -221,8 +223,8 @@ fn validate_status(new: &Value, old: &Value, errors: &mut Vec<FieldError>) {
     let (status, before) = (&new["status"], &old["status"]);
     let fields = ["replicas", "readyReplicas", "currentReplicas", "updatedReplicas", "availableReplicas"];
     template::counts(status, &fields, Some("replicas"), errors);
-    template::not_negative(status, "observedGeneration", &at, errors);
-    template::not_negative(status, "collisionCount", &at, errors);
+    common::not_negative(status, "observedGeneration", &at, errors);
+    common::not_negative(status, "collisionCount", &at, errors);
     if count(status, "collisionCount") < count(before, "collisionCount") {
         let value = count(status, "collisionCount");
         errors.push(FieldError::invalid(&at.child("collisionCount"), value, "cannot be decremented"));

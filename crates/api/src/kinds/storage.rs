@@ -6,8 +6,7 @@ mod validate;
 
 use serde_json::{Value, json};
 
-use super::common::{part, usual};
-use crate::resource::{Column, Resource, Rules, Scope};
+use crate::resource::{Column, Resource, Rules, Subresource};
 use crate::validate::names;
 use crate::value::{Read as _, fill, object};
 
@@ -15,53 +14,57 @@ const GROUP: &str = "storage.k8s.io";
 const ATTACHMENT: &str = "io.k8s.api.storage.v1.VolumeAttachment";
 
 pub(super) static STORAGE_CLASSES: Resource = Resource {
+    group: GROUP,
+    kind: "StorageClass",
+    plural: "storageclasses",
+    singular: "storageclass",
     short_names: &["sc"],
-    ..usual(
-        [GROUP, "StorageClass", "storageclasses", "storageclass"],
-        Scope::Cluster,
-        "io.k8s.api.storage.v1.StorageClass",
-        &[
-            Column::NAME,
-            Column::new("Provisioner", "Who makes its volumes."),
-            Column::new("ReclaimPolicy", "What becomes of a volume that is released."),
-            Column::new("VolumeBindingMode", "When volumes are made and bound."),
-            Column::new("AllowVolumeExpansion", "Whether volumes can grow."),
-            Column::AGE,
-        ],
-        Rules {
-            default: |class| {
-                fill(class, "reclaimPolicy", "Delete");
-                fill(class, "volumeBindingMode", "Immediate");
-            },
-            validate: validate::class,
-            validate_update: validate::class_update,
-            cells: print::class,
-            ..Rules::PLAIN
+    type_name: "io.k8s.api.storage.v1.StorageClass",
+    columns: &[
+        Column::NAME,
+        Column::new("Provisioner", "Who makes its volumes."),
+        Column::new("ReclaimPolicy", "What becomes of a volume that is released."),
+        Column::new("VolumeBindingMode", "When volumes are made and bound."),
+        Column::new("AllowVolumeExpansion", "Whether volumes can grow."),
+        Column::AGE,
+    ],
+    rules: Rules {
+        default: |class| {
+            fill(class, "reclaimPolicy", "Delete");
+            fill(class, "volumeBindingMode", "Immediate");
         },
-    )
+        validate: validate::class,
+        validate_update: validate::class_update,
+        cells: print::class,
+        ..Rules::PLAIN
+    },
+    ..Resource::CLUSTER
 };
 
 pub(super) static VOLUME_ATTRIBUTES_CLASSES: Resource = Resource {
+    group: GROUP,
+    kind: "VolumeAttributesClass",
+    plural: "volumeattributesclasses",
+    singular: "volumeattributesclass",
     short_names: &["vac"],
-    ..usual(
-        [GROUP, "VolumeAttributesClass", "volumeattributesclasses", "volumeattributesclass"],
-        Scope::Cluster,
-        "io.k8s.api.storage.v1.VolumeAttributesClass",
-        &[Column::NAME, Column::new("DriverName", "Who gives volumes these attributes."), Column::AGE],
-        Rules {
-            validate: validate::attributes,
-            validate_update: validate::attributes_update,
-            cells: print::attributes,
-            ..Rules::PLAIN
-        },
-    )
+    type_name: "io.k8s.api.storage.v1.VolumeAttributesClass",
+    columns: &[Column::NAME, Column::new("DriverName", "Who gives volumes these attributes."), Column::AGE],
+    rules: Rules {
+        validate: validate::attributes,
+        validate_update: validate::attributes_update,
+        cells: print::attributes,
+        ..Rules::PLAIN
+    },
+    ..Resource::CLUSTER
 };
 
-pub(super) static CSI_DRIVERS: Resource = usual(
-    [GROUP, "CSIDriver", "csidrivers", "csidriver"],
-    Scope::Cluster,
-    "io.k8s.api.storage.v1.CSIDriver",
-    &[
+pub(super) static CSI_DRIVERS: Resource = Resource {
+    group: GROUP,
+    kind: "CSIDriver",
+    plural: "csidrivers",
+    singular: "csidriver",
+    type_name: "io.k8s.api.storage.v1.CSIDriver",
+    columns: &[
         Column::NAME,
         Column::new("AttachRequired", "Whether its volumes have to be attached to nodes.").boolean(),
         Column::new("PodInfoOnMount", "Whether it is told about the pod.").boolean(),
@@ -71,7 +74,7 @@ pub(super) static CSI_DRIVERS: Resource = usual(
         Column::new("Modes", "How its volumes may be used."),
         Column::AGE,
     ],
-    Rules {
+    rules: Rules {
         default: default_driver,
         warn: |_| Some("this server's nodes run no CSI drivers: the object is stored and has no effect".to_owned()),
         validate: validate::driver,
@@ -79,56 +82,69 @@ pub(super) static CSI_DRIVERS: Resource = usual(
         cells: print::driver,
         ..Rules::PLAIN
     },
-);
+    ..Resource::CLUSTER
+};
 
-pub(super) static CSI_NODES: Resource = usual(
-    [GROUP, "CSINode", "csinodes", "csinode"],
-    Scope::Cluster,
-    "io.k8s.api.storage.v1.CSINode",
-    &[Column::NAME, Column::new("Drivers", "How many drivers there are on the node.").integer(), Column::AGE],
-    Rules { validate: validate::node, validate_update: validate::node_update, cells: print::node, ..Rules::PLAIN },
-);
+pub(super) static CSI_NODES: Resource = Resource {
+    group: GROUP,
+    kind: "CSINode",
+    plural: "csinodes",
+    singular: "csinode",
+    type_name: "io.k8s.api.storage.v1.CSINode",
+    columns: &[Column::NAME, Column::new("Drivers", "How many drivers there are on the node.").integer(), Column::AGE],
+    rules: Rules {
+        validate: validate::node,
+        validate_update: validate::node_update,
+        cells: print::node,
+        ..Rules::PLAIN
+    },
+    ..Resource::CLUSTER
+};
 
-pub(super) static CSI_STORAGE_CAPACITIES: Resource = usual(
-    [GROUP, "CSIStorageCapacity", "csistoragecapacities", "csistoragecapacity"],
-    Scope::Namespaced,
-    "io.k8s.api.storage.v1.CSIStorageCapacity",
-    &[
+pub(super) static CSI_STORAGE_CAPACITIES: Resource = Resource {
+    group: GROUP,
+    kind: "CSIStorageCapacity",
+    plural: "csistoragecapacities",
+    singular: "csistoragecapacity",
+    type_name: "io.k8s.api.storage.v1.CSIStorageCapacity",
+    columns: &[
         Column::NAME,
         Column::new("StorageClassName", "The class whose volumes could be made."),
         Column::new("Capacity", "How much room there is."),
     ],
-    Rules {
+    rules: Rules {
         validate: validate::capacity,
         validate_update: validate::capacity_update,
         cells: print::capacity,
         ..Rules::PLAIN
     },
-);
+    ..Resource::NAMESPACED
+};
 
 pub(super) static VOLUME_ATTACHMENTS: Resource = Resource {
-    subresources: &[part("status", GROUP, "VolumeAttachment", ATTACHMENT)],
-    ..usual(
-        [GROUP, "VolumeAttachment", "volumeattachments", "volumeattachment"],
-        Scope::Cluster,
-        ATTACHMENT,
-        &[
-            Column::NAME,
-            Column::new("Attacher", "Who attaches it.").format("name"),
-            Column::new("PV", "The volume.").format("name"),
-            Column::new("Node", "The node it belongs on.").format("name"),
-            Column::new("Attached", "Whether it is attached.").boolean(),
-            Column::AGE,
-        ],
-        Rules {
-            name: names::subdomain_name,
-            validate: validate::attachment,
-            validate_update: validate::attachment_update,
-            initial_status: Some(|_| json!({"attached": false})),
-            cells: print::attachment,
-            ..Rules::PLAIN
-        },
-    )
+    group: GROUP,
+    kind: "VolumeAttachment",
+    plural: "volumeattachments",
+    singular: "volumeattachment",
+    subresources: &[Subresource::part("status", GROUP, "VolumeAttachment", ATTACHMENT)],
+    type_name: ATTACHMENT,
+    columns: &[
+        Column::NAME,
+        Column::new("Attacher", "Who attaches it.").format("name"),
+        Column::new("PV", "The volume.").format("name"),
+        Column::new("Node", "The node it belongs on.").format("name"),
+        Column::new("Attached", "Whether it is attached.").boolean(),
+        Column::AGE,
+    ],
+    rules: Rules {
+        name: names::subdomain_name,
+        validate: validate::attachment,
+        validate_update: validate::attachment_update,
+        initial_status: Some(|_| json!({"attached": false})),
+        cells: print::attachment,
+        ..Rules::PLAIN
+    },
+    ..Resource::CLUSTER
 };
 
 fn default_driver(driver: &mut Value) {

@@ -3,6 +3,7 @@
 
 use serde_json::Value;
 
+use super::common::{NOT_NEGATIVE, immutable, label_selector, not_negative};
 use super::pod;
 use crate::field_error::{FieldError, Path};
 use crate::resource::Column;
@@ -13,8 +14,6 @@ use crate::value::{Read as _, existing, object};
 pub(super) const CONTAINERS: Column = Column::new("Containers", "The names of the containers.").wide();
 pub(super) const IMAGES: Column = Column::new("Images", "The images of the containers.").wide();
 pub(super) const SELECTOR: Column = Column::new("Selector", "The labels of the pods.").wide();
-
-const NOT_NEGATIVE: &str = "must be greater than or equal to 0";
 
 /// Completes the template in `of`.
 pub(super) fn default(of: &mut Value) {
@@ -28,13 +27,6 @@ pub(super) fn default(of: &mut Value) {
 /// A number in a spec.
 pub(super) fn count(of: &Value, field: &str) -> i64 {
     of.int(field).unwrap_or_default()
-}
-
-/// A number that must not be less than nothing, where it is given.
-pub(super) fn not_negative(of: &Value, field: &str, at: &Path<'_>, errors: &mut Vec<FieldError>) {
-    if let Some(number) = of.int(field).filter(|n| *n < 0) {
-        errors.push(FieldError::invalid(&at.child(field), number, NOT_NEGATIVE));
-    }
 }
 
 /// Numbers in a status: none is negative, and no part is greater than `whole`.
@@ -51,27 +43,10 @@ pub(super) fn counts(status: &Value, fields: &[&str], whole: Option<&str>, error
     }
 }
 
-/// A value that may not change.
-pub(super) fn unchanged(new: &Value, old: &Value, field: &str, at: &Path<'_>, errors: &mut Vec<FieldError>) {
-    if new[field] != old[field] {
-        errors.push(FieldError::invalid(&at.child(field), new[field].clone(), "field is immutable"));
-    }
-}
-
 /// `spec.selector` stays as it was.
 pub(super) fn same_selector(new: &Value, old: &Value, errors: &mut Vec<FieldError>) {
-    unchanged(&new["spec"], &old["spec"], "selector", &Path::new("spec"), errors);
-}
-
-/// Checks a label selector; answers with it where it can be used.
-pub(super) fn selector(value: &Value, at: &Path<'_>, errors: &mut Vec<FieldError>) -> Option<LabelSelector> {
-    let before = errors.len();
-    objectmeta::labels(&value["matchLabels"], &at.child("matchLabels"), errors);
-    let expressions = at.child("matchExpressions");
-    for (i, expression) in value.items("matchExpressions").iter().enumerate() {
-        requirement(expression, &expressions.index(i), errors);
-    }
-    if errors.len() > before { None } else { LabelSelector::from_json(value).ok() }
+    let spec = Path::new("spec");
+    immutable(&new["spec"], &old["spec"], "selector", &spec.child("selector"), errors);
 }
 
 /// A selector that must be there and not match everything.
@@ -87,36 +62,12 @@ pub(super) fn required_selector(
         errors.push(FieldError::required(&path, ""));
         return None;
     }
-    let found = selector(value, &path, errors);
+    let found = label_selector(value, &path, errors);
     if !value.has("matchLabels") && !value.has("matchExpressions") {
         let detail = format!("empty selector is invalid for {of}");
         errors.push(FieldError::invalid(&path, value.clone(), detail));
     }
     found
-}
-
-fn requirement(expression: &Value, at: &Path<'_>, errors: &mut Vec<FieldError>) {
-    let values = at.child("values");
-    match (expression.text("operator"), expression.has("values")) {
-        ("In" | "NotIn", false) => {
-            let detail = "must be specified when `operator` is 'In' or 'NotIn'";
-            errors.push(FieldError::required(&values, detail));
-        }
-        ("Exists" | "DoesNotExist", true) => {
-            let detail = "may not be specified when `operator` is 'Exists' or 'DoesNotExist'";
-            errors.push(FieldError::forbidden(&values, detail));
-        }
-        ("In" | "NotIn" | "Exists" | "DoesNotExist", _) => {}
-        (other, _) => {
-            errors.push(FieldError::invalid(&at.child("operator"), other, "not a valid selector operator"));
-        }
-    }
-    let key = expression.text("key");
-    errors.extend(names::qualified_name(key).into_iter().map(|p| FieldError::invalid(&at.child("key"), key, p)));
-    for (i, value) in expression.items("values").iter().filter_map(Value::as_str).enumerate() {
-        let problems = names::label_value(value);
-        errors.extend(problems.into_iter().map(|p| FieldError::invalid(&values.index(i), value, p)));
-    }
 }
 
 /// The pods that a template makes must be those that the selector selects.

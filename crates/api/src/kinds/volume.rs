@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::meta;
 use crate::print;
 use crate::quantity::Quantity;
-use crate::resource::{Column, Resource, Rules, Scope, Subresource};
+use crate::resource::{Column, Resource, Rules, Subresource};
 use crate::value::{Read as _, existing, fill, object, put};
 
 const VOLUME: &str = "io.k8s.api.core.v1.PersistentVolume";
@@ -25,8 +25,7 @@ pub(super) static PERSISTENT_VOLUMES: Resource = Resource {
     plural: "persistentvolumes",
     singular: "persistentvolume",
     short_names: &["pv"],
-    scope: Scope::Cluster,
-    subresources: &[Subresource::status("", "v1", "PersistentVolume", VOLUME)],
+    subresources: &[Subresource::part("status", "", "PersistentVolume", VOLUME)],
     type_name: VOLUME,
     columns: &[
         Column::NAME,
@@ -52,7 +51,7 @@ pub(super) static PERSISTENT_VOLUMES: Resource = Resource {
         cells: volume_cells,
         ..Rules::PLAIN
     },
-    ..Resource::NAMESPACED
+    ..Resource::CLUSTER
 };
 
 pub(super) static PERSISTENT_VOLUME_CLAIMS: Resource = Resource {
@@ -60,7 +59,7 @@ pub(super) static PERSISTENT_VOLUME_CLAIMS: Resource = Resource {
     plural: "persistentvolumeclaims",
     singular: "persistentvolumeclaim",
     short_names: &["pvc"],
-    subresources: &[Subresource::status("", "v1", "PersistentVolumeClaim", CLAIM)],
+    subresources: &[Subresource::part("status", "", "PersistentVolumeClaim", CLAIM)],
     type_name: CLAIM,
     columns: &[
         Column::NAME,

@@ -5,10 +5,9 @@ mod validate;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::common::usual;
 use crate::meta;
 use crate::print;
-use crate::resource::{Column, Resource, Rules, Scope};
+use crate::resource::{Column, Resource, Rules};
 use crate::value::{Read as _, existing, fill, items_mut};
 
 pub(super) const GROUP: &str = "admissionregistration.k8s.io";
@@ -16,38 +15,40 @@ pub(super) const CATEGORIES: &[&str] = &["api-extensions"];
 const COLUMNS: &[Column] = &[Column::NAME, Column::new("Webhooks", "How many are asked.").integer(), Column::AGE];
 
 pub(super) static VALIDATING: Resource = Resource {
+    group: GROUP,
+    kind: "ValidatingWebhookConfiguration",
+    plural: "validatingwebhookconfigurations",
+    singular: "validatingwebhookconfiguration",
     categories: CATEGORIES,
-    ..usual(
-        [GROUP, "ValidatingWebhookConfiguration", "validatingwebhookconfigurations", "validatingwebhookconfiguration"],
-        Scope::Cluster,
-        "io.k8s.api.admissionregistration.v1.ValidatingWebhookConfiguration",
-        COLUMNS,
-        Rules {
-            default: |configuration| items_mut(configuration, "webhooks").for_each(default_webhook),
-            validate: |configuration, errors| validate::configuration(configuration, false, errors),
-            ..RULES
-        },
-    )
+    type_name: "io.k8s.api.admissionregistration.v1.ValidatingWebhookConfiguration",
+    columns: COLUMNS,
+    rules: Rules {
+        default: |configuration| items_mut(configuration, "webhooks").for_each(default_webhook),
+        validate: |configuration, errors| validate::configuration(configuration, false, errors),
+        ..RULES
+    },
+    ..Resource::CLUSTER
 };
 
 pub(super) static MUTATING: Resource = Resource {
+    group: GROUP,
+    kind: "MutatingWebhookConfiguration",
+    plural: "mutatingwebhookconfigurations",
+    singular: "mutatingwebhookconfiguration",
     categories: CATEGORIES,
-    ..usual(
-        [GROUP, "MutatingWebhookConfiguration", "mutatingwebhookconfigurations", "mutatingwebhookconfiguration"],
-        Scope::Cluster,
-        "io.k8s.api.admissionregistration.v1.MutatingWebhookConfiguration",
-        COLUMNS,
-        Rules {
-            default: |configuration| {
-                for webhook in items_mut(configuration, "webhooks") {
-                    default_webhook(webhook);
-                    fill(webhook, "reinvocationPolicy", "Never");
-                }
-            },
-            validate: |configuration, errors| validate::configuration(configuration, true, errors),
-            ..RULES
+    type_name: "io.k8s.api.admissionregistration.v1.MutatingWebhookConfiguration",
+    columns: COLUMNS,
+    rules: Rules {
+        default: |configuration| {
+            for webhook in items_mut(configuration, "webhooks") {
+                default_webhook(webhook);
+                fill(webhook, "reinvocationPolicy", "Never");
+            }
         },
-    )
+        validate: |configuration, errors| validate::configuration(configuration, true, errors),
+        ..RULES
+    },
+    ..Resource::CLUSTER
 };
 
 const RULES: Rules = Rules {

@@ -6,10 +6,11 @@ mod validate;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::common::spec_changed;
 use super::template::{self, CONTAINERS, IMAGES, SELECTOR, count};
 use crate::meta;
 use crate::print;
-use crate::resource::{Column, Durability, Resource, Rules, Scope, Subresource};
+use crate::resource::{Column, PartRules, Resource, Rules, Subresource};
 
 const REPLICAS: &[Column] = &[
     Column::NAME,
@@ -24,19 +25,15 @@ const REPLICAS: &[Column] = &[
 
 pub(super) static DEPLOYMENTS: Resource = Resource {
     group: "apps",
-    version: "v1",
     kind: "Deployment",
     plural: "deployments",
     singular: "deployment",
     short_names: &["deploy"],
     categories: &["all"],
-    scope: Scope::Namespaced,
-    verbs: super::ALL_VERBS,
     subresources: &[
         Subresource::SCALE,
-        Subresource::status("apps", "v1", "Deployment", "io.k8s.api.apps.v1.Deployment"),
+        Subresource::part("status", "apps", "Deployment", "io.k8s.api.apps.v1.Deployment"),
     ],
-    durability: Durability::Disk,
     type_name: "io.k8s.api.apps.v1.Deployment",
     columns: &[
         Column::NAME,
@@ -53,7 +50,7 @@ pub(super) static DEPLOYMENTS: Resource = Resource {
         validate: validate::deployment,
         warnings: super::pod::template_warnings,
         validate_update: template::same_selector,
-        validate_status: validate::deployment_status,
+        parts: &[("status", PartRules::status(validate::deployment_status))],
         initial_status: Some(|_| json!({})),
         generation: Some(|new, old| {
             new["spec"] != old["spec"] || new["metadata"]["annotations"] != old["metadata"]["annotations"]
@@ -61,23 +58,20 @@ pub(super) static DEPLOYMENTS: Resource = Resource {
         cells: deployment_cells,
         ..Rules::PLAIN
     },
+    ..Resource::NAMESPACED
 };
 
 pub(super) static REPLICA_SETS: Resource = Resource {
     group: "apps",
-    version: "v1",
     kind: "ReplicaSet",
     plural: "replicasets",
     singular: "replicaset",
     short_names: &["rs"],
     categories: &["all"],
-    scope: Scope::Namespaced,
-    verbs: super::ALL_VERBS,
     subresources: &[
         Subresource::SCALE,
-        Subresource::status("apps", "v1", "ReplicaSet", "io.k8s.api.apps.v1.ReplicaSet"),
+        Subresource::part("status", "apps", "ReplicaSet", "io.k8s.api.apps.v1.ReplicaSet"),
     ],
-    durability: Durability::Disk,
     type_name: "io.k8s.api.apps.v1.ReplicaSet",
     columns: REPLICAS,
     rules: Rules {
@@ -85,13 +79,14 @@ pub(super) static REPLICA_SETS: Resource = Resource {
         validate: validate::replica_set,
         warnings: super::pod::template_warnings,
         validate_update: template::same_selector,
-        validate_status: validate::status,
+        parts: &[("status", PartRules::status(validate::status))],
         initial_status: Some(|_| json!({"replicas": 0})),
-        generation: Some(|new, old| new["spec"] != old["spec"]),
+        generation: Some(spec_changed),
         fields: &[("status.replicas", "/status/replicas")],
         cells: |set, now| replica_cells(set, print::selector(&set["spec"]["selector"]), now),
         ..Rules::PLAIN
     },
+    ..Resource::NAMESPACED
 };
 
 pub(super) static REPLICATION_CONTROLLERS: Resource = Resource {
@@ -102,7 +97,7 @@ pub(super) static REPLICATION_CONTROLLERS: Resource = Resource {
     categories: &["all"],
     subresources: &[
         Subresource::SCALE,
-        Subresource::status("", "v1", "ReplicationController", "io.k8s.api.core.v1.ReplicationController"),
+        Subresource::part("status", "", "ReplicationController", "io.k8s.api.core.v1.ReplicationController"),
     ],
     type_name: "io.k8s.api.core.v1.ReplicationController",
     columns: REPLICAS,
@@ -110,9 +105,9 @@ pub(super) static REPLICATION_CONTROLLERS: Resource = Resource {
         default: default::replication_controller,
         validate: validate::replication_controller,
         warnings: super::pod::template_warnings,
-        validate_status: validate::status,
+        parts: &[("status", PartRules::status(validate::status))],
         initial_status: Some(|_| json!({"replicas": 0})),
-        generation: Some(|new, old| new["spec"] != old["spec"]),
+        generation: Some(spec_changed),
         fields: &[("status.replicas", "/status/replicas")],
         cells: |controller, now| replica_cells(controller, print::labels(&controller["spec"]["selector"]), now),
         keeps_dependents: true,

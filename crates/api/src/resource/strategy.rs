@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::Resource;
+use super::{PartRules, Resource};
 use crate::field_error::FieldError;
 use crate::meta;
 use crate::selector::FieldSelector;
@@ -65,7 +65,9 @@ impl Resource {
                 None => meta::unset(new, field),
             }
         }
-        (self.rules.prepare_part)(part, new, old, now);
+        if let Some(PartRules::Status { prepare, .. }) = self.part_rules(part) {
+            prepare(new, old, now);
+        }
     }
 
     /// What is wrong with a new object.
@@ -90,11 +92,14 @@ impl Resource {
     #[must_use]
     pub fn validate_part_update(&self, part: &str, new: &Value, old: &Value) -> Vec<FieldError> {
         let mut errors = objectmeta::update(new, old);
-        (self.rules.validate_part)(part, new, old, &mut errors);
-        if part == "status" {
-            (self.rules.validate_status)(new, old, &mut errors);
+        if let Some(PartRules::Status { validate, .. }) = self.part_rules(part) {
+            validate(new, old, &mut errors);
         }
         errors
+    }
+
+    fn part_rules(&self, part: &str) -> Option<&'static PartRules> {
+        self.rules.parts.iter().find(|(name, _)| *name == part).map(|(_, rules)| rules)
     }
 
     /// What whoever creates this object has to be told.
@@ -113,7 +118,7 @@ impl Resource {
     /// no such part that can be changed like that.
     #[must_use]
     pub fn change_part(&self, part: &str, new: &mut Value, old: &Value) -> Option<Vec<FieldError>> {
-        let (_, change) = self.rules.parts.iter().find(|(name, _)| *name == part)?;
+        let Some(PartRules::Other(change)) = self.part_rules(part) else { return None };
         carry_metadata(new, old);
         let mut wrong = change(new, old);
         if self.rules.generation.is_some_and(|changed| changed(new, old)) {
@@ -127,7 +132,8 @@ impl Resource {
     /// The part of this name that changes something else than the status.
     #[must_use]
     pub fn changing_part(&self, name: &str) -> Option<&'static str> {
-        self.rules.parts.iter().map(|(part, _)| *part).find(|part| *part == name)
+        let mut others = self.rules.parts.iter().filter(|(_, rules)| matches!(rules, PartRules::Other(_)));
+        others.find(|(part, _)| *part == name).map(|(part, _)| *part)
     }
 
     /// Whether dependents are kept when an object is deleted by a client that does not say what becomes

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::field_error::{FieldError, Path};
+use crate::kinds::common;
 use crate::kinds::template;
 use crate::quantity::Quantity;
 use crate::validate::names;
@@ -161,7 +162,7 @@ fn target(target: &Value, field: &str, at: &Path<'_>, errors: &mut Vec<FieldErro
 fn rules(rules: &Value, at: &Path<'_>, errors: &mut Vec<FieldError>) {
     const LONGEST_WINDOW: i64 = 3600;
     const LONGEST_PERIOD: i64 = 1800;
-    template::not_negative(rules, "stabilizationWindowSeconds", at, errors);
+    common::not_negative(rules, "stabilizationWindowSeconds", at, errors);
     if let Some(window) = rules.int("stabilizationWindowSeconds").filter(|n| *n > LONGEST_WINDOW) {
         let detail = format!("must be less than or equal to {LONGEST_WINDOW}");
         errors.push(FieldError::invalid(&at.child("stabilizationWindowSeconds"), window, detail));

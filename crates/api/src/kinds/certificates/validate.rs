@@ -96,7 +96,18 @@ fn readable(encoded: &str) -> Result<(), &'static str> {
     if der.first() == Some(&0x30) { Ok(()) } else { Err("asn1: structure error: tags don't match") }
 }
 
-pub(super) fn part(part: &str, new: &Value, old: &Value, errors: &mut Vec<FieldError>) {
+/// Who signs does not decide.
+pub(super) fn status(new: &Value, old: &Value, errors: &mut Vec<FieldError>) {
+    conditions(new, old, errors);
+    let has = |of: &Value, kind: &str| of["status"].items("conditions").iter().any(|one| one.text("type") == kind);
+    let list = Path::new("status");
+    for kind in DECISIONS.into_iter().filter(|kind| has(new, kind) && !has(old, kind)) {
+        let detail = format!("updates may not add a condition of type {kind:?}");
+        errors.push(FieldError::forbidden(&list.child("conditions"), detail));
+    }
+}
+
+pub(super) fn conditions(new: &Value, old: &Value, errors: &mut Vec<FieldError>) {
     let status = Path::new("status");
     let list = status.child("conditions");
     let conditions = new["status"].items("conditions");
@@ -127,9 +138,6 @@ pub(super) fn part(part: &str, new: &Value, old: &Value, errors: &mut Vec<FieldE
     for kind in ["Approved", "Denied", "Failed"] {
         if had(kind) && !seen.contains(kind) {
             errors.push(FieldError::forbidden(&list, format!("updates may not remove a condition of type {kind:?}")));
-        }
-        if part == "status" && DECISIONS.contains(&kind) && !had(kind) && seen.contains(kind) {
-            errors.push(FieldError::forbidden(&list, format!("updates may not add a condition of type {kind:?}")));
         }
     }
     let (now, before) = (&new["status"], &old["status"]);

@@ -5,6 +5,7 @@ use serde_json::Value;
 use crate::custom::definition::holds;
 use crate::custom::{columns, structural};
 use crate::field_error::{FieldError, Path};
+use crate::kinds::common;
 use crate::meta;
 use crate::validate::names;
 use crate::value::Read as _;
@@ -74,7 +75,7 @@ pub(super) fn update(new: &Value, old: &Value, errors: &mut Vec<FieldError>) {
         if now != before {
             let place = SPEC.child(field);
             let place = inner.map_or(place, |inner| place.child(inner));
-            errors.push(FieldError::invalid(&place, now, "field is immutable"));
+            errors.push(FieldError::invalid(&place, now, common::IMMUTABLE));
         }
     }
 }

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::field_error::{FieldError, Path};
+use crate::kinds::common;
 use crate::kinds::template;
 use crate::value::{Read as _, put, take};
 
@@ -11,22 +12,22 @@ const SPEC: Path<'static> = Path::new("spec");
 pub(super) fn validate(new: &Value, old: &Value, errors: &mut Vec<FieldError>) {
     let (spec, before) = (&new["spec"], &old["spec"]);
     completions(spec, before, errors);
-    template::unchanged(spec, before, "selector", &SPEC, errors);
+    common::immutable(spec, before, "selector", &SPEC.child("selector"), errors);
     let waiting = before.flag("suspend") && old["status"]["startTime"].is_null();
     let allowed = if waiting { directives(&spec["template"], &before["template"]) } else { before["template"].clone() };
     if spec["template"] != allowed {
         let value = spec["template"].clone();
-        errors.push(FieldError::invalid(&SPEC.child("template"), value, "field is immutable"));
+        errors.push(FieldError::invalid(&SPEC.child("template"), value, common::IMMUTABLE));
     }
     for field in ["completionMode", "podFailurePolicy", "backoffLimitPerIndex", "managedBy", "successPolicy"] {
-        template::unchanged(spec, before, field, &SPEC, errors);
+        common::immutable(spec, before, field, &SPEC.child(field), errors);
     }
 }
 
 /// Indexed Jobs may grow and shrink.
 fn completions(spec: &Value, before: &Value, errors: &mut Vec<FieldError>) {
     if spec.text("completionMode") != "Indexed" {
-        return template::unchanged(spec, before, "completions", &SPEC, errors);
+        return common::immutable(spec, before, "completions", &SPEC.child("completions"), errors);
     }
     if spec["completions"] != before["completions"]
         && (spec["completions"].is_null() || spec["completions"] != spec["parallelism"])

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::default::{NAME_LABELS, UID_LABELS};
 use crate::field_error::{FieldError, Path};
+use crate::kinds::common;
 use crate::kinds::template;
 use crate::meta;
 use crate::selector::LabelSelector;
@@ -22,7 +23,7 @@ pub(super) fn job(job: &Value, errors: &mut Vec<FieldError>) {
     if of_job["selector"].is_null() {
         errors.push(FieldError::required(&path, ""));
     } else {
-        let selector = template::selector(&of_job["selector"], &path, errors);
+        let selector = common::label_selector(&of_job["selector"], &path, errors);
         template::matches(selector.as_ref(), &of_job["template"], &SPEC.child("template"), errors);
     }
     let indexed = of_job.text("completionMode") == "Indexed";
@@ -78,7 +79,7 @@ pub(in crate::kinds) fn spec(spec: &Value, at: &Path<'_>, errors: &mut Vec<Field
         "backoffLimitPerIndex",
         "maxFailedIndexes",
     ];
-    NUMBERS.iter().for_each(|field| template::not_negative(spec, field, at, errors));
+    NUMBERS.iter().for_each(|field| common::not_negative(spec, field, at, errors));
     indexes(spec, at, errors);
     let manager = spec.text("managedBy");
     if !manager.is_empty() {

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::invalid;
 use crate::field_error::{FieldError, Path};
-use crate::kinds::template;
+use crate::kinds::common;
 use crate::validate::names;
 use crate::value::Read as _;
 
@@ -109,7 +109,7 @@ fn expression_of_labels(expression: &Value, at: &Path<'_>, errors: &mut Vec<Fiel
 
 fn pod_term(term: &Value, at: &Path<'_>, errors: &mut Vec<FieldError>) {
     for field in ["labelSelector", "namespaceSelector"] {
-        template::selector(&term[field], &at.child(field), errors);
+        common::label_selector(&term[field], &at.child(field), errors);
     }
     let path = at.child("namespaces");
     for (i, name) in term.items("namespaces").iter().filter_map(Value::as_str).enumerate() {
@@ -149,7 +149,7 @@ pub(super) fn spread(spec: &Value, at: &Path<'_>, errors: &mut Vec<FieldError>) 
             errors.push(FieldError::duplicate(&at.child("{topologyKey, whenUnsatisfiable}"), value));
         }
         domains(constraint, action, &at, errors);
-        template::selector(&constraint["labelSelector"], &at.child("labelSelector"), errors);
+        common::label_selector(&constraint["labelSelector"], &at.child("labelSelector"), errors);
     }
 }
 

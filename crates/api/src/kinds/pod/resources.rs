@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::field_error::{FieldError, Path};
+use crate::kinds::common;
 use crate::quantity::Quantity;
 use crate::validate::names;
 use crate::value::Read as _;
@@ -52,7 +53,7 @@ fn resource_name(name: &str, at: &Path<'_>, errors: &mut Vec<FieldError>) {
 
 fn amount_of(name: &str, quantity: Quantity, at: &Path<'_>, errors: &mut Vec<FieldError>) {
     if quantity.is_negative() {
-        let detail = "must be greater than or equal to 0";
+        let detail = common::NOT_NEGATIVE;
         errors.push(FieldError::invalid(at, quantity.to_string(), detail));
     }
     if name.contains('/') && !quantity.is_whole() {

@@ -3,7 +3,8 @@
 use serde_json::Value;
 
 use crate::field_error::{FieldError, Path};
-use crate::kinds::{pod, template};
+use crate::kinds::common;
+use crate::kinds::pod;
 use crate::quantity::Quantity;
 use crate::validate::names;
 use crate::value::{Read as _, put, take};
@@ -151,7 +152,7 @@ pub(super) fn volume_update(new: &Value, old: &Value, errors: &mut Vec<FieldErro
         errors.push(FieldError::forbidden(&SPEC.child("persistentvolumesource"), detail));
     }
     if now["volumeMode"] != before["volumeMode"] {
-        errors.push(FieldError::invalid(&Path::new("volumeMode"), now["volumeMode"].clone(), "field is immutable"));
+        errors.push(FieldError::invalid(&Path::new("volumeMode"), now["volumeMode"].clone(), common::IMMUTABLE));
     }
     if before["nodeAffinity"].is_object() && now["nodeAffinity"] != before["nodeAffinity"] {
         let detail = "field is immutable, except for updating from beta label to GA";
@@ -164,7 +165,7 @@ pub(in crate::kinds) fn claim(spec: &Value, at: &Path<'_>, errors: &mut Vec<Fiel
     if !spec.has("accessModes") {
         errors.push(FieldError::required(&at.child("accessModes"), "at least 1 access mode is required"));
     }
-    template::selector(&spec["selector"], &at.child("selector"), errors);
+    common::label_selector(&spec["selector"], &at.child("selector"), errors);
     access_modes(spec, at, errors);
     let resources = at.child("resources");
     match &spec["resources"]["requests"]["storage"] {

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::field_error::{FieldError, Path};
+use crate::kinds::common;
 use crate::kinds::template;
 use crate::selector::LabelSelector;
 use crate::value::Read as _;
@@ -17,8 +18,8 @@ pub(super) fn deployment(deployment: &Value, errors: &mut Vec<FieldError>) {
     let spec = &deployment["spec"];
     common(spec, "Deployment", errors);
     strategy(&spec["strategy"], errors);
-    template::not_negative(spec, "revisionHistoryLimit", &SPEC, errors);
-    template::not_negative(spec, "progressDeadlineSeconds", &SPEC, errors);
+    common::not_negative(spec, "revisionHistoryLimit", &SPEC, errors);
+    common::not_negative(spec, "progressDeadlineSeconds", &SPEC, errors);
     if let Some(seconds) = spec.int("progressDeadlineSeconds")
         && seconds <= spec.int("minReadySeconds").unwrap_or_default()
     {
@@ -28,9 +29,9 @@ pub(super) fn deployment(deployment: &Value, errors: &mut Vec<FieldError>) {
 }
 
 fn common(spec: &Value, kind: &str, errors: &mut Vec<FieldError>) {
-    template::not_negative(spec, "replicas", &SPEC, errors);
+    common::not_negative(spec, "replicas", &SPEC, errors);
     let selector = template::required_selector(spec, "deployment", &SPEC, errors);
-    template::not_negative(spec, "minReadySeconds", &SPEC, errors);
+    common::not_negative(spec, "minReadySeconds", &SPEC, errors);
     of_pods(&spec["template"], kind, selector.as_ref(), kind == "ReplicaSet", errors);
 }
 
@@ -47,11 +48,11 @@ fn of_pods(of: &Value, kind: &str, selector: Option<&LabelSelector>, required: b
 
 pub(super) fn replication_controller(controller: &Value, errors: &mut Vec<FieldError>) {
     let spec = &controller["spec"];
-    template::not_negative(spec, "minReadySeconds", &SPEC, errors);
+    common::not_negative(spec, "minReadySeconds", &SPEC, errors);
     if !spec.has("selector") {
         errors.push(FieldError::required(&SPEC.child("selector"), ""));
     }
-    template::not_negative(spec, "replicas", &SPEC, errors);
+    common::not_negative(spec, "replicas", &SPEC, errors);
     let selector = LabelSelector::from_labels(&spec["selector"]).ok();
     of_pods(&spec["template"], "ReplicationController", selector.as_ref(), true, errors);
 }
@@ -59,7 +60,7 @@ pub(super) fn replication_controller(controller: &Value, errors: &mut Vec<FieldE
 pub(super) fn status(new: &Value, _: &Value, errors: &mut Vec<FieldError>) {
     let fields = ["replicas", "fullyLabeledReplicas", "readyReplicas", "availableReplicas"];
     template::counts(&new["status"], &fields, Some("replicas"), errors);
-    template::not_negative(&new["status"], "observedGeneration", &Path::new("status"), errors);
+    common::not_negative(&new["status"], "observedGeneration", &Path::new("status"), errors);
 }
 
 pub(super) fn deployment_status(new: &Value, old: &Value, errors: &mut Vec<FieldError>) {
@@ -68,7 +69,7 @@ pub(super) fn deployment_status(new: &Value, old: &Value, errors: &mut Vec<Field
     let fields = ["replicas", "updatedReplicas", "readyReplicas", "availableReplicas"];
     template::counts(status, &fields, Some("replicas"), errors);
     for field in ["observedGeneration", "unavailableReplicas", "collisionCount"] {
-        template::not_negative(status, field, &at, errors);
+        common::not_negative(status, field, &at, errors);
     }
     if template::count(status, "collisionCount") < template::count(before, "collisionCount") {
         let value = template::count(status, "collisionCount");
