@@ -158,7 +158,7 @@ pub(crate) struct Rules {
     pub(crate) fields: &'static [(&'static str, &'static str)],
     /// The cells of its row.
     pub(crate) cells: fn(&Value, Timestamp) -> Vec<Value>,
-    /// What its users have to be told when they create one.
+    /// What whoever creates or changes one has to be told about what comes of it.
     pub(crate) warn: fn(&Value) -> Option<String>,
     /// What whoever creates or changes one has to be told about what it says.
     pub(crate) warnings: fn(&Value) -> Vec<String>,

@@ -268,12 +268,6 @@ impl AnyResource {
         either!(self, of => of.validate_part_update(part, new, old), of.validate_status_update(new, old))
     }
 
-    /// What whoever creates this object has to be told.
-    #[must_use]
-    pub fn warning(&self, object: &Value) -> Option<String> {
-        either!(self, of => of.warning(object), { let _ = of; None })
-    }
-
     /// What whoever creates this object, or changes another one into it, has to be told about what it says.
     #[must_use]
     pub fn warnings(&self, object: &Value) -> Vec<String> {

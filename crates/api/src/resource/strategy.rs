@@ -102,16 +102,10 @@ impl Resource {
         self.rules.parts.iter().find(|(name, _)| *name == part).map(|(_, rules)| rules)
     }
 
-    /// What whoever creates this object has to be told.
-    #[must_use]
-    pub fn warning(&self, object: &Value) -> Option<String> {
-        (self.rules.warn)(object)
-    }
-
     /// What whoever creates this object, or changes another one into it, has to be told about what it says.
     #[must_use]
     pub fn warnings(&self, object: &Value) -> Vec<String> {
-        (self.rules.warnings)(object)
+        (self.rules.warn)(object).into_iter().chain((self.rules.warnings)(object)).collect()
     }
 
     /// Reduces `new` to a change of that part of `old`, and says what is wrong with it. `None`: there is

@@ -29,7 +29,6 @@ pub(super) async fn create(call: &Call, body: Body) -> Answer {
     }
     let options = WriteOptions::parse(call, "CreateOptions")?;
     let (object, mut warnings) = options.read(call, body).await?;
-    warnings.extend(call.kind.resource.warning(&object));
     warnings.extend(call.kind.resource.warnings(&object));
     let mut response = answer(call, insert(call, object, &options).await?)?;
     respond::warn(&mut response, &warnings);
