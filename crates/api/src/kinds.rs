@@ -45,6 +45,10 @@ pub(crate) const ALL_VERBS: &[&str] =
     &["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
 /// The verbs of `status` and `scale`.
 pub(crate) const PART_VERBS: &[&str] = &["get", "patch", "update"];
+/// The verbs of what becomes a stream.
+pub(crate) const STREAM_VERBS: &[&str] = &["create", "get"];
+/// The verbs of what is passed on.
+pub(crate) const PROXY_VERBS: &[&str] = &["create", "delete", "get", "patch", "update"];
 
 /// Every kind, by group and then by plural.
 pub(crate) const ALL: &[&Resource] = &[

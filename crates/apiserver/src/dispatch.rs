@@ -7,7 +7,7 @@ use http::Method;
 use skiff_api::status::Status;
 
 use crate::{
-    health,
+    connect, health,
     http::{
         accept::{Encoding, Form, negotiate},
         info::Info,
@@ -38,6 +38,12 @@ async fn answer(state: Arc<State>, user: Arc<User>, intent: Arc<Intent>, request
     }
     if let Some(response) = state.documents.openapi_protobuf(path, &intent.query, &parts.headers, &state) {
         return Ok(response);
+    }
+    if let Info::Resource(target) = &intent.info
+        && connect::is_meant(target)
+    {
+        let call = Call::passed_on(state, user, Arc::clone(&intent), parts.headers.clone())?;
+        return connect::handle(&call, Request::from_parts(parts, body)).await;
     }
     if parts.method == Method::GET
         && let Some(response) = oidc::answer(&state, path)

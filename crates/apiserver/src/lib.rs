@@ -23,6 +23,7 @@ mod allocate;
 mod authz;
 mod bootstrap;
 mod config;
+mod connect;
 mod custom;
 mod dispatch;
 mod documents;

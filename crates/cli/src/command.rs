@@ -16,7 +16,9 @@ use crate::{
         delete::Delete,
         describe::Describe,
         edit::Edit,
+        exec::{Attach, Exec},
         expose::Expose,
+        forward::PortForward,
         get::Get,
         info::{ApiResources, ApiVersions, ClusterInfo, Version},
         label::{Marks, Sort},
@@ -49,6 +51,13 @@ pub enum Command {
     Scale(Scale),
     /// Print the logs for a container in a pod
     Logs(Logs),
+    /// Attach to a running container
+    Attach(Attach),
+    /// Execute a command in a container
+    Exec(Exec),
+    /// Forward one or more local ports to a pod
+    #[command(name = "port-forward")]
+    PortForward(PortForward),
     /// Apply a configuration to a resource by file name or stdin
     Apply(Apply),
     /// Wait for a specific condition on one or many resources
@@ -103,6 +112,9 @@ impl Command {
             Self::Rollout(rollout) => rollout.run(session).await,
             Self::Scale(scale) => scale.run(session).await,
             Self::Logs(logs) => logs.run(session).await,
+            Self::Attach(attach) => attach.run(session).await,
+            Self::Exec(exec) => exec.run(session).await,
+            Self::PortForward(forward) => forward.run(session).await,
             Self::Apply(apply) => apply.run(session).await,
             Self::Wait(wait) => wait.run(session).await,
             Self::Describe(describe) => describe.run(session).await,

@@ -22,6 +22,7 @@ mod objects;
 mod output;
 mod print;
 mod session;
+mod stream;
 mod verbs;
 mod watch;
 

@@ -12,7 +12,12 @@ use http::{Method, Request, header};
 use serde_json::Value;
 use skiff_client::{Target, connect, kube::Client};
 
-use crate::{discovery::Discovery, error::Error, global::Global};
+use crate::{
+    discovery::Discovery,
+    error::Error,
+    global::Global,
+    stream::{self, Socket},
+};
 
 /// What the server is asked to answer with.
 pub(crate) const JSON: &str = "application/json";
@@ -62,8 +67,13 @@ impl Session {
 
     /// Prints text as it is.
     pub(crate) fn write(&self, text: &str) -> Result<(), Error> {
+        self.write_bytes(text.as_bytes())
+    }
+
+    /// Prints bytes as they are.
+    pub(crate) fn write_bytes(&self, bytes: &[u8]) -> Result<(), Error> {
         let mut out = self.out.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        out.write_all(text.as_bytes())?;
+        out.write_all(bytes)?;
         Ok(out.flush()?)
     }
 
@@ -129,6 +139,11 @@ impl Session {
     /// GETs text.
     pub(crate) async fn text(&self, path: &str) -> Result<String, Error> {
         Ok(self.client.request_text(request(Method::GET, path, "*/*", JSON, Vec::new())?).await?)
+    }
+
+    /// GETs a WebSocket that speaks the channel protocol.
+    pub(crate) async fn socket(&self, path: &str) -> Result<Socket, Error> {
+        stream::connect(&self.client, path).await
     }
 
     /// GETs what comes line by line: a watch, or logs.

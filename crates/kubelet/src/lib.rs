@@ -26,6 +26,7 @@ mod probes;
 mod server;
 mod sources;
 mod status;
+mod streams;
 mod sync;
 mod volumes;
 
@@ -102,7 +103,8 @@ impl Kubelet {
         Ok(Self { shared, pods, _informers: informers.clone(), registered, synced, tasks })
     }
 
-    /// What the API server asks of a node: `/containerLogs/…`, `/pods`, `/healthz`.
+    /// What the API server asks of a node: `/containerLogs/…`, `/exec/…`, `/attach/…`, `/portForward/…`, `/pods`,
+    /// `/healthz`. A request for streams carries its connection (hyper's `OnUpgrade`) as an extension.
     pub fn router(&self) -> Router {
         server::router(Arc::clone(&self.shared), self.pods.clone())
     }

@@ -21,6 +21,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::{
     logs::{self, Options, OptionsError},
+    streams,
     sync::{
         log_path,
         shared::{Shared, Snapshot},
@@ -28,10 +29,11 @@ use crate::{
     },
 };
 
+/// What the routes know.
 #[derive(Clone)]
-struct Node {
-    shared: Arc<Shared>,
-    pods: Informer<Pod>,
+pub(crate) struct Node {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) pods: Informer<Pod>,
 }
 
 /// Why there are no logs. The texts are those that Kubernetes' users know.
@@ -65,6 +67,7 @@ pub(crate) fn router(shared: Arc<Shared>, pods: Informer<Pod>) -> Router {
         .route("/healthz", get(|| async { "ok" }))
         .route("/pods", get(list))
         .route("/containerLogs/{namespace}/{pod}/{container}", get(container_logs))
+        .merge(streams::routes())
         .with_state(Node { shared, pods })
 }
 

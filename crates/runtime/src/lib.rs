@@ -14,6 +14,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod cleanup;
+mod command;
 mod error;
 mod filter;
 mod link;
@@ -23,9 +24,12 @@ mod runtime;
 mod sandbox;
 mod spec;
 mod status;
+mod stream;
 pub mod supervisor;
 
+pub use command::Running;
 pub use error::{Error, Fault, Reason, StartError};
+pub use protocol::Streams;
 pub use runtime::{Adopted, Config, Lost, Runtime};
 pub use sandbox::Sandbox;
 pub use spec::{
@@ -33,3 +37,4 @@ pub use spec::{
     Seccomp, User,
 };
 pub use status::{ContainerStatus, Event, ExecResult, Exit, ExitReason, Started, State};
+pub use stream::{Held, Pipe};

@@ -38,6 +38,21 @@ pub(crate) enum Request {
         name: String,
         spec: ExecSpec,
     },
+    /// Run a command with the streams that come with this message.
+    ExecStream {
+        name: String,
+        spec: ExecSpec,
+        streams: Streams,
+    },
+    /// Copy what a container prints to the streams that come with this message.
+    Attach {
+        name: String,
+        streams: Streams,
+    },
+    /// Whoever reads a container's standard input sees its end.
+    CloseStdin {
+        name: String,
+    },
     Statuses,
     /// Forget an ended attempt and remove its writable layer.
     Forget {
@@ -46,6 +61,28 @@ pub(crate) enum Request {
     },
     /// Kill everything, clean up, answer, exit.
     Shutdown,
+}
+
+impl Request {
+    /// Whether descriptors come with it.
+    pub(crate) fn has_streams(&self) -> bool {
+        matches!(self, Request::ExecStream { .. } | Request::Attach { .. })
+    }
+}
+
+/// Which streams are wanted. A descriptor for each comes with the message, in this order; for a command with a terminal
+/// it is one socket, over which the terminal comes back.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Streams {
+    /// Standard input.
+    pub stdin: bool,
+    /// Standard output.
+    pub stdout: bool,
+    /// Standard error.
+    pub stderr: bool,
+    /// A terminal instead of them.
+    pub tty: bool,
 }
 
 /// What a supervisor sends: the reply to a call, or news.
@@ -57,9 +94,16 @@ pub(crate) enum Message {
 
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Reply {
-    Ready { pid: u32 },
+    Ready {
+        pid: u32,
+    },
     Started(Started),
     Exec(ExecResult),
+    /// With a descriptor: the container's terminal, or else its standard input where that was asked for and is open.
+    Attached {
+        tty: bool,
+        stdin: bool,
+    },
     Statuses(Vec<ContainerStatus>),
     Done,
     NotRunning,

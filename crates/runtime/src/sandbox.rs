@@ -199,19 +199,23 @@ impl Sandbox {
         cleanup::run(self.0.spec.clone(), self.0.dir.clone(), self.0.cgroup_parent.clone()).await
     }
 
-    async fn call(&self, request: Request) -> Result<Reply, Error> {
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.0.dir.socket()
+    }
+
+    pub(crate) async fn call(&self, request: Request) -> Result<Reply, Error> {
         self.0.link.call(request).await.ok_or_else(|| self.lost())
     }
 
-    fn lost(&self) -> Error {
+    pub(crate) fn lost(&self) -> Error {
         Error::Lost { uid: self.uid().into() }
     }
 
-    fn strange(&self) -> Error {
+    pub(crate) fn strange(&self) -> Error {
         Error::Answer { uid: self.uid().into() }
     }
 
-    fn not_running(&self, name: &str) -> Error {
+    pub(crate) fn not_running(&self, name: &str) -> Error {
         Error::NotRunning { uid: self.uid().into(), name: name.into() }
     }
 }

@@ -74,6 +74,10 @@ pub struct ContainerSpec {
     pub oom_score_adj: i32,
     /// The signal that asks the container to stop, as in an image's `StopSignal` ("SIGTERM", "TERM", "15").
     pub stop_signal: Option<String>,
+    /// Keep standard input open, for whoever attaches.
+    pub stdin: bool,
+    /// Give it a terminal.
+    pub tty: bool,
     /// Where output goes. None: discarded.
     pub log: Option<Log>,
     /// The caller's own notes, given back with the status.
@@ -102,6 +106,8 @@ impl Default for ContainerSpec {
             limits: Limits::default(),
             oom_score_adj: 0,
             stop_signal: None,
+            stdin: false,
+            tty: false,
             log: None,
             annotations: BTreeMap::new(),
         }

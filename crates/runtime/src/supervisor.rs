@@ -4,6 +4,7 @@
 //! outlives the server that started it, it keeps everything a later server will ask for: exit codes in memory and in a
 //! file beside its socket, output in the log files. It is small because there is one for every pod.
 
+mod attach;
 mod clients;
 mod container;
 mod exec;
@@ -14,6 +15,7 @@ mod poller;
 mod program;
 mod rootfs;
 mod sandbox;
+mod stdio;
 
 use std::ffi::OsString;
 use std::fs;

@@ -16,7 +16,10 @@ pub(super) static NODES: Resource = Resource {
     plural: "nodes",
     singular: "node",
     short_names: &["no"],
-    subresources: &[Subresource::part("status", "", "Node", "io.k8s.api.core.v1.Node")],
+    subresources: &[
+        Subresource { verbs: super::PROXY_VERBS, ..Subresource::part("proxy", "", "NodeProxyOptions", "") },
+        Subresource::part("status", "", "Node", "io.k8s.api.core.v1.Node"),
+    ],
     type_name: "io.k8s.api.core.v1.Node",
     columns: &[
         Column::NAME,

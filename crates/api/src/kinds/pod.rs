@@ -42,13 +42,17 @@ pub(super) static PODS: Resource = Resource {
     short_names: &["po"],
     categories: &["all"],
     subresources: &[
+        Subresource { verbs: super::STREAM_VERBS, ..Subresource::part("attach", "", "PodAttachOptions", "") },
         Subresource { verbs: &["create"], ..Subresource::part("binding", "", "Binding", BINDING) },
         Subresource::part("ephemeralcontainers", "", "Pod", TYPE),
         Subresource {
             verbs: &["create"],
             ..Subresource::part("eviction", "policy", "Eviction", "io.k8s.api.policy.v1.Eviction")
         },
+        Subresource { verbs: super::STREAM_VERBS, ..Subresource::part("exec", "", "PodExecOptions", "") },
         Subresource { verbs: &["get"], ..Subresource::part("log", "", "Pod", TYPE) },
+        Subresource { verbs: super::STREAM_VERBS, ..Subresource::part("portforward", "", "PodPortForwardOptions", "") },
+        Subresource { verbs: super::PROXY_VERBS, ..Subresource::part("proxy", "", "PodProxyOptions", "") },
         Subresource::part("resize", "", "Pod", TYPE),
         Subresource::part("status", "", "Pod", TYPE),
     ],

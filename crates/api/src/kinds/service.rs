@@ -17,7 +17,10 @@ pub(super) static SERVICES: Resource = Resource {
     singular: "service",
     short_names: &["svc"],
     categories: &["all"],
-    subresources: &[Subresource::part("status", "", "Service", "io.k8s.api.core.v1.Service")],
+    subresources: &[
+        Subresource { verbs: super::PROXY_VERBS, ..Subresource::part("proxy", "", "ServiceProxyOptions", "") },
+        Subresource::part("status", "", "Service", "io.k8s.api.core.v1.Service"),
+    ],
     type_name: "io.k8s.api.core.v1.Service",
     columns: &[
         Column::NAME,

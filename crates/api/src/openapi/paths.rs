@@ -58,7 +58,8 @@ pub(super) fn of(kinds: &Catalogue, group: &str, version: &str, format: Format) 
         if resource.allows("get") {
             paths.insert(item.clone(), page.path(&item, &operations));
         }
-        for part in &resource.parts() {
+        // What is not about objects has no types to tell of.
+        for part in resource.parts().iter().filter(|part| !part.type_name.is_empty()) {
             let path = format!("{item}/{}", part.name);
             let page = Page { kind: [part.group, part.version, part.kind], ..page };
             let mut operations = single(part.verbs, part.type_name);

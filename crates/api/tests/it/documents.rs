@@ -13,7 +13,7 @@ fn every_kind_has_its_types_and_is_found() {
         assert!(std::ptr::eq(found, *resource));
         assert!(resource.verbs.is_sorted());
         assert!(resource.subresources.is_sorted_by_key(|part| part.name));
-        for part in resource.subresources {
+        for part in resource.subresources.iter().filter(|part| !part.type_name.is_empty()) {
             assert_eq!(schema::find(part.type_name).unwrap().kind.unwrap()[2], part.kind);
         }
         if resource.allows("list") {

@@ -66,7 +66,12 @@ fn resource(group: String, version: String, rest: &[String]) -> Option<Target> {
     target.resource = rest.next().filter(|resource| !resource.is_empty())?.clone();
     target.name = rest.next().cloned();
     let more: Vec<&str> = rest.map(String::as_str).collect();
-    target.subresource = (!more.is_empty()).then(|| more.join("/"));
+    target.subresource = match more.as_slice() {
+        [] => None,
+        // What follows is somebody else's path.
+        ["proxy", ..] => Some("proxy".to_owned()),
+        more => Some(more.join("/")),
+    };
     Some(target)
 }
 
@@ -146,7 +151,7 @@ mod tests {
         assert_eq!(shown("/api/v1/namespaces/a/pods/p/log"), "/v1 a pods p log");
         assert_eq!(shown("/apis/apps/v1/namespaces/a/deployments/d/scale"), "apps/v1 a deployments d scale");
         assert_eq!(shown("/api/v1/nodes/a%2Db"), "/v1 - nodes a-b -");
-        assert_eq!(shown("/api/v1/namespaces/a/services/s/proxy/x/y"), "/v1 a services s proxy/x/y");
+        assert_eq!(shown("/api/v1/namespaces/a/services/s/proxy/x/y"), "/v1 a services s proxy");
     }
 
     #[test]

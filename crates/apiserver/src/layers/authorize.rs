@@ -9,6 +9,7 @@ use skiff_api::{
 
 use crate::{
     authz::{Attributes, Object, refusal},
+    connect,
     http::{
         info::{self, Info},
         query::Query,
@@ -26,10 +27,17 @@ pub(crate) struct Intent {
 }
 
 impl Intent {
+    /// Whether the answer is somebody else's.
+    pub(crate) fn is_proxied(&self) -> bool {
+        matches!(&self.info, Info::Resource(target) if connect::is_meant(target))
+    }
+
     /// Watches and followed logs stay until the client goes.
     pub(crate) fn is_long_running(&self) -> bool {
         match &self.info {
-            Info::Resource(target) => self.verb == "watch" || target.subresource.as_deref() == Some("log"),
+            Info::Resource(target) => {
+                self.verb == "watch" || target.subresource.as_deref() == Some("log") || connect::is_meant(target)
+            }
             Info::Other => false,
         }
     }

@@ -52,7 +52,8 @@ async fn answer(state: Arc<State>, caller: &Caller, request: Request) -> Respons
         Ok(judged) => judged,
         Err(status) => return speak::spoken(respond::status(&status), encoding).await,
     };
-    let packs = compress::is_wanted(caller, request.headers());
+    // What is passed on is passed on as it comes.
+    let packs = !intent.is_proxied() && compress::is_wanted(caller, request.headers());
     let stays = intent.is_long_running() || matches!(caller, Caller::InProcess(_));
     let handled = dispatch::handle(Arc::clone(&state), user, intent, request);
     let response = if stays { handled.await } else { limit::bound(&state, handled).await };

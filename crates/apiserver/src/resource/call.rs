@@ -39,12 +39,7 @@ impl Call {
         intent: Arc<Intent>,
         headers: HeaderMap,
     ) -> Result<Self, Status> {
-        let Info::Resource(target) = &intent.info else { return Err(Status::no_such_path()) };
-        let target = Arc::clone(target);
-        let kind =
-            state.kinds.find(&target.group, &target.version, &target.resource).ok_or_else(Status::no_such_path)?;
-        let mut call = Self { state, kind, user, headers, accepted: Accepted::default(), target, intent };
-        call.check_place()?;
+        let mut call = Self::passed_on(state, user, intent, headers)?;
         let type_name = call.type_name().to_owned();
         let has = |encoding, form| match (encoding, form) {
             (_, Form::Discovery) | (Encoding::Protobuf, Form::Table) => false,
@@ -52,6 +47,22 @@ impl Call {
             _ => true,
         };
         call.accepted = negotiate(&call.headers, has).ok_or_else(not_acceptable)?;
+        Ok(call)
+    }
+
+    /// The same for what somebody else answers, in whatever form the client asks them for.
+    pub(crate) fn passed_on(
+        state: Arc<State>,
+        user: Arc<User>,
+        intent: Arc<Intent>,
+        headers: HeaderMap,
+    ) -> Result<Self, Status> {
+        let Info::Resource(target) = &intent.info else { return Err(Status::no_such_path()) };
+        let target = Arc::clone(target);
+        let kind =
+            state.kinds.find(&target.group, &target.version, &target.resource).ok_or_else(Status::no_such_path)?;
+        let call = Self { state, kind, user, headers, accepted: Accepted::default(), target, intent };
+        call.check_place()?;
         Ok(call)
     }
 

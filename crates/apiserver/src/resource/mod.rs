@@ -28,7 +28,7 @@ pub(crate) use self::{
     create::unstored,
     decide::is_over,
     pages::Pages,
-    parts::bind,
+    parts::{bind, container, kubelet_failed},
     write::{read_json, read_object, suffix},
 };
 use crate::{

@@ -9,8 +9,11 @@ mod token;
 use axum::body::Body;
 use skiff_api::status::Status;
 
-pub(crate) use self::binding::create as bind;
 pub(super) use self::scale::read as scale_of;
+pub(crate) use self::{
+    binding::create as bind,
+    log::{container, failed as kubelet_failed},
+};
 use super::{
     Call, form, patch,
     update::{self, Part},

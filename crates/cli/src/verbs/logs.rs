@@ -121,28 +121,7 @@ impl Logs {
         let Some(word) = self.words.first() else {
             return Err(Error::usage("expected 'logs [-f] [-p] (POD | TYPE/NAME) [-c CONTAINER]'."));
         };
-        let discovery = session.discovery().await?;
-        let whole = if word.contains('/') { word.clone() } else { format!("pods/{word}") };
-        let (resource, name) = names::single(discovery, &[whole])?;
-        let object = session.get(&resource.object(session.namespace(), &name), JSON).await?;
-        if resource.kind == "Pod" {
-            return Ok(vec![object]);
-        }
-        let selector = &object["spec"]["selector"];
-        let labels = selector_text(if resource.kind == "Service" { selector } else { &selector["matchLabels"] });
-        if labels.is_empty() {
-            return Err(Error::usage(format!("cannot get the logs from {}: it selects no pods", resource.kind)));
-        }
-        let mut pods = selected(session, &labels).await?;
-        pods.sort_by_key(|pod| !is_ready(pod));
-        if pods.is_empty() {
-            return Err(Error::Failed(format!("no pods found for {}", resource.named(&name))));
-        }
-        if pods.len() > 1 {
-            eprintln!("Found {} pods, using pod/{}", pods.len(), text(&pods[0]["metadata"]["name"]));
-        }
-        pods.truncate(1);
-        Ok(pods)
+        pod_of(session, word).await.map(|pod| vec![pod])
     }
 
     fn sources(&self, pod: &Value) -> Result<Vec<Source>, Error> {
@@ -200,6 +179,31 @@ impl Logs {
         }
         Ok(())
     }
+}
+
+/// The pod that `POD` or `TYPE/NAME` means: of several, one that is ready.
+pub(crate) async fn pod_of(session: &Session, word: &str) -> Result<Value, Error> {
+    let discovery = session.discovery().await?;
+    let whole = if word.contains('/') { word.to_owned() } else { format!("pods/{word}") };
+    let (resource, name) = names::single(discovery, &[whole])?;
+    let object = session.get(&resource.object(session.namespace(), &name), JSON).await?;
+    if resource.kind == "Pod" {
+        return Ok(object);
+    }
+    let selector = &object["spec"]["selector"];
+    let labels = selector_text(if resource.kind == "Service" { selector } else { &selector["matchLabels"] });
+    if labels.is_empty() {
+        return Err(Error::usage(format!("cannot take a pod of {}: it selects no pods", resource.kind)));
+    }
+    let mut pods = selected(session, &labels).await?;
+    pods.sort_by_key(|pod| !is_ready(pod));
+    if pods.is_empty() {
+        return Err(Error::Failed(format!("no pods found for {}", resource.named(&name))));
+    }
+    if pods.len() > 1 {
+        eprintln!("Found {} pods, using pod/{}", pods.len(), text(&pods[0]["metadata"]["name"]));
+    }
+    Ok(pods.swap_remove(0))
 }
 
 fn text(value: &Value) -> &str {

@@ -9,6 +9,7 @@ use crate::{
     error::Error,
     output::{How, Output},
     session::Session,
+    verbs::interactive::Interactive,
 };
 
 /// Flags of `run`.
@@ -47,6 +48,8 @@ pub struct Run {
     #[arg(long)]
     command: bool,
     #[command(flatten)]
+    interactive: Interactive,
+    #[command(flatten)]
     output: Output,
     /// Arguments, or with --command the command
     #[arg(last = true)]
@@ -72,6 +75,9 @@ impl Run {
                 session.say("---")?;
             }
         }
+        if self.interactive.is_wanted() && !self.output.is_client() {
+            return self.interactive.run(session, &pod, self.restart == Restart::Never).await;
+        }
         self.output.create(session, pod, how).await?;
         Ok(ExitCode::SUCCESS)
     }
@@ -87,6 +93,13 @@ impl Run {
         }
         if let Some(port) = self.port {
             container["ports"] = json!([{ "containerPort": port }]);
+        }
+        if self.interactive.stdin {
+            container["stdin"] = json!(true);
+            container["stdinOnce"] = json!(true);
+        }
+        if self.interactive.tty {
+            container["tty"] = json!(true);
         }
         if let Some(policy) = &self.image_pull_policy {
             container["imagePullPolicy"] = json!(policy);

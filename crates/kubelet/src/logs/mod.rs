@@ -7,5 +7,5 @@ mod line;
 mod options;
 mod read;
 
-pub(crate) use options::{Options, OptionsError};
+pub(crate) use options::{Options, OptionsError, pairs};
 pub(crate) use read::{last_lines, stream};

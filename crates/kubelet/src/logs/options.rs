@@ -76,7 +76,8 @@ fn truth(value: &str) -> Option<bool> {
     }
 }
 
-fn pairs(query: &str) -> impl Iterator<Item = (String, String)> {
+/// The decoded pairs of a query.
+pub(crate) fn pairs(query: &str) -> impl Iterator<Item = (String, String)> {
     query.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         (decode(name), decode(value))

@@ -63,7 +63,6 @@ pub(crate) fn refusals(pod: &Pod) -> Vec<Refusal> {
     finder.no(spec.resources.is_some(), "spec.resources", "a pod-level resource list");
     finder.no(spec.resource_claims.iter().flatten().next().is_some(), "spec.resourceClaims", "a claim");
     finder.no(spec.runtime_class_name.is_some(), "spec.runtimeClassName", "a value");
-    finder.no(spec.ephemeral_containers.iter().flatten().next().is_some(), "spec.ephemeralContainers", "a container");
     finder.only(spec.os.as_ref().map(|os| os.name.as_str()), &["linux"], "spec.os.name");
     if let Some(context) = &spec.security_context {
         pod_security(context, &mut finder);
@@ -93,9 +92,6 @@ fn pod_security(context: &PodSecurityContext, finder: &mut Finder) {
 }
 
 fn one(container: &Container, path: &str, finder: &mut Finder) {
-    let truth = |value: Option<bool>| value == Some(true);
-    finder.no(truth(container.stdin), format!("{path}.stdin"), "true");
-    finder.no(truth(container.tty), format!("{path}.tty"), "true");
     let none = container.volume_devices.iter().flatten().next().is_none();
     finder.no(!none, format!("{path}.volumeDevices"), "a block device");
     let rules = container.restart_policy_rules.iter().flatten().next().is_some();

@@ -167,6 +167,8 @@ impl Launch {
             limits: limits(&resources::of_container(container)),
             oom_score_adj: Qos::of(pod).oom_score_adj(container, self.shared.memory),
             stop_signal: stop_signal.clone(),
+            stdin: container.stdin == Some(true),
+            tty: container.tty == Some(true),
             log: Some(Log::new(files::log(config, uid, &container.name, self.attempt))),
             annotations: notes(container, image, stop_signal),
         })

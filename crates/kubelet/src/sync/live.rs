@@ -394,6 +394,15 @@ impl Worker {
         });
     }
 
+    /// Ephemeral containers come to pods that run, which must not suffer for one that can't be started.
+    pub(super) fn tell_of_ephemeral(&self, pod: &Pod) {
+        let count = |pod: &Pod| pod::spec(pod).ephemeral_containers.as_ref().map_or(0, Vec::len);
+        if count(pod) > count(&self.pod) {
+            let message = "spec.ephemeralContainers: a container is not supported by skiff";
+            self.shared.warning(pod, "Unsupported", message);
+        }
+    }
+
     /// A container whose image was changed is started again, with the new one.
     pub(super) fn compare_images(&mut self, pod: &Pod) {
         let changed = |track: &&mut Track| {

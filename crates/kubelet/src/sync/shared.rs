@@ -13,7 +13,7 @@ use kube::Client;
 use skiff_client::{Informer, Recorder};
 use skiff_image::Images;
 use skiff_network::Network;
-use skiff_runtime::Runtime;
+use skiff_runtime::{Runtime, Sandbox};
 use tokio::sync::{Semaphore, watch};
 
 use super::{pulled::Pulled, state::Track};
@@ -97,11 +97,12 @@ fn reference(pod: &Pod, container: Option<&str>) -> ObjectReference {
     }
 }
 
-/// What one worker shows of its pod, for logs.
+/// What one worker shows of its pod, for logs and streams.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Snapshot {
     pub(crate) uid: String,
     pub(crate) tracks: Vec<Track>,
+    pub(crate) sandbox: Option<Sandbox>,
 }
 
 type Entry = watch::Receiver<Arc<Snapshot>>;

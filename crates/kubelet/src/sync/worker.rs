@@ -279,6 +279,7 @@ impl Worker {
                 let shown = self.volumes.as_ref().is_some_and(|volumes| volumes.shows_the_pod());
                 self.filled.again |= shown && meta(&pod) != meta(&self.pod);
                 self.compare_images(&pod);
+                self.tell_of_ephemeral(&pod);
                 self.pod = pod;
             }
             Mail::Gone => self.gone = true,
@@ -335,13 +336,14 @@ impl Worker {
         self.wake = Some(self.wake.map_or(at, |wake| wake.min(at)));
     }
 
-    /// Shows the containers to those who read logs.
+    /// Shows the containers to those who read logs or want streams.
     pub(super) fn show(&self) {
         self.snapshot.send_if_modified(|shown| {
-            let changed = shown.tracks != self.tracks;
+            let pid = |sandbox: &Option<Sandbox>| sandbox.as_ref().map(Sandbox::pid);
+            let changed = shown.tracks != self.tracks || pid(&shown.sandbox) != pid(&self.sandbox);
             if changed || shown.uid.is_empty() {
                 let uid = pod::uid(&self.pod).to_owned();
-                *shown = Arc::new(Snapshot { uid, tracks: self.tracks.clone() });
+                *shown = Arc::new(Snapshot { uid, tracks: self.tracks.clone(), sandbox: self.sandbox.clone() });
             }
             changed
         });

@@ -1,9 +1,11 @@
 //! The servers (usually one) that are connected, and what is still to be sent to them.
 
 use std::collections::BTreeMap;
-use std::io::{self, Read, Write};
-use std::os::fd::AsFd;
+use std::io::{self, Write};
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
+
+use skiff_linux::fds;
 
 use crate::protocol::{self, Call, Message, Reply};
 use crate::supervisor::poller::{Key, Poller, Ready};
@@ -29,7 +31,13 @@ struct Client {
     stream: UnixStream,
     received: Vec<u8>,
     unsent: Vec<u8>,
+    /// Descriptors that came with what was received, and that go with what is sent next.
+    received_fds: Vec<OwnedFd>,
+    unsent_fds: Vec<OwnedFd>,
 }
+
+/// What a client asks for, with the descriptors that came with it.
+pub(super) type Asked = (Caller, protocol::Request, Vec<OwnedFd>);
 
 impl Clients {
     pub(super) fn accept(&mut self, listener: &UnixListener, poller: &Poller) -> io::Result<()> {
@@ -44,12 +52,12 @@ impl Clients {
             stream.set_nonblocking(true)?;
             self.next += 1;
             poller.add(&stream, Key::Client(self.next))?;
-            self.all.insert(self.next, Client { stream, received: Vec::new(), unsent: Vec::new() });
+            self.all.insert(self.next, Client::new(stream));
         }
     }
 
     /// What a client has asked for since. One that has hung up, or talks nonsense, is let go.
-    pub(super) fn serve(&mut self, id: u32, ready: Ready, poller: &Poller) -> Vec<(Caller, protocol::Request)> {
+    pub(super) fn serve(&mut self, id: u32, ready: Ready, poller: &Poller) -> Vec<Asked> {
         let Some(client) = self.all.get_mut(&id) else { return Vec::new() };
         let mut calls = Vec::new();
         let mut alive = !ready.writable || client.send(id, poller);
@@ -64,6 +72,14 @@ impl Clients {
 
     pub(super) fn reply(&mut self, caller: Caller, reply: Reply, poller: &Poller) {
         self.send(caller.client, &Message::Reply { id: caller.call, reply }, poller);
+    }
+
+    /// The same, with descriptors.
+    pub(super) fn reply_with(&mut self, caller: Caller, reply: Reply, fds: Vec<OwnedFd>, poller: &Poller) {
+        if let Some(client) = self.all.get_mut(&caller.client) {
+            client.unsent_fds = fds;
+        }
+        self.reply(caller, reply, poller);
     }
 
     pub(super) fn tell_all(&mut self, message: &Message, poller: &Poller) {
@@ -94,11 +110,23 @@ impl Clients {
 }
 
 impl Client {
+    fn new(stream: UnixStream) -> Client {
+        let (received, unsent) = (Vec::new(), Vec::new());
+        Client { stream, received, unsent, received_fds: Vec::new(), unsent_fds: Vec::new() }
+    }
+
     /// Sends what it will take. False: it is gone.
     fn send(&mut self, id: u32, poller: &Poller) -> bool {
         while !self.unsent.is_empty() {
-            match self.stream.write(&self.unsent) {
-                Ok(sent) => drop(self.unsent.drain(..sent)),
+            let sent = match self.unsent_fds.as_slice() {
+                [] => self.stream.write(&self.unsent),
+                fds => fds::send(&self.stream, &self.unsent, fds),
+            };
+            match sent {
+                Ok(sent) => {
+                    self.unsent_fds.clear();
+                    self.unsent.drain(..sent);
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(_) => return false,
@@ -109,10 +137,10 @@ impl Client {
     }
 
     /// Takes in calls. False: it is gone or talks nonsense.
-    fn receive(&mut self, id: u32, calls: &mut Vec<(Caller, protocol::Request)>) -> bool {
+    fn receive(&mut self, id: u32, calls: &mut Vec<Asked>) -> bool {
         let mut piece = [0; 16 << 10];
         loop {
-            match self.stream.read(&mut piece) {
+            match fds::receive(&self.stream, &mut piece, &mut self.received_fds) {
                 Ok(0) => return false,
                 Ok(read) => self.received.extend_from_slice(&piece[..read]),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
@@ -122,7 +150,12 @@ impl Client {
         }
         loop {
             match protocol::take::<Call>(&mut self.received) {
-                Ok(Some(call)) => calls.push((Caller { client: id, call: call.id }, call.request)),
+                Ok(Some(call)) => {
+                    // Nobody has two such calls under way on one connection.
+                    let with = call.request.has_streams();
+                    let fds = if with { std::mem::take(&mut self.received_fds) } else { Vec::new() };
+                    calls.push((Caller { client: id, call: call.id }, call.request, fds));
+                }
                 Ok(None) => break,
                 Err(protocol::Malformed) => return false,
             }

@@ -8,6 +8,7 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 
 use jiff::Timestamp;
@@ -17,6 +18,7 @@ use nix::sys::wait::WaitStatus;
 use nix::unistd::Pid;
 use skiff_linux::caps::CapSet;
 use skiff_linux::cgroup::Group;
+use skiff_linux::fds;
 use skiff_linux::seccomp::Profile;
 use skiff_linux::user::Identity;
 
@@ -31,6 +33,7 @@ use crate::supervisor::log::{Stream, Writer};
 use crate::supervisor::program::{self, Program};
 use crate::supervisor::rootfs::{self, Rootfs};
 use crate::supervisor::sandbox::{Sandbox, cgroup_fault, step};
+use crate::supervisor::stdio::Stdio;
 
 /// At its end a container's pipes hold this much at most.
 const MOST_LEFT: usize = 1 << 20;
@@ -47,6 +50,7 @@ pub(super) struct Container {
     pub(super) phase: Phase,
     log: Option<Writer>,
     outputs: [Option<Output>; 2],
+    input: Input,
     /// Descriptors that are at their end, to be no longer waited for and then closed.
     done: Vec<OwnedFd>,
     status: State,
@@ -72,6 +76,16 @@ pub(super) struct Place<'a> {
     pub(super) spec: &'a SandboxSpec,
     pub(super) dir: &'a PodDir,
     pub(super) sandbox: &'a Sandbox,
+}
+
+/// Where those who attach write to.
+#[derive(Debug)]
+enum Input {
+    None,
+    Pipe(OwnedFd),
+    /// The terminal is still to come over this socket.
+    Expected(UnixStream),
+    Terminal(OwnedFd),
 }
 
 #[derive(Debug)]
@@ -102,7 +116,7 @@ impl Container {
             .and_then(|()| group.limit(&spec.limits))
             .map_err(cgroup_fault)
             .and_then(|()| fork(place, &spec, &group, caps, filter.as_ref()));
-        let (Launched { pid, pidfd, setup }, outputs) = match begun {
+        let (Launched { pid, pidfd, setup }, Wires { outputs, input }) = match begun {
             Ok(begun) => begun,
             Err(fault) => {
                 // The pod's end removes what can't be removed now.
@@ -112,7 +126,7 @@ impl Container {
         };
         let phase = Phase::Starting { pid, pidfd, progress: Progress::UnderWay(setup), caller };
         let status = State::Starting;
-        Ok(Container { spec, caps, filter, group, tidy: false, phase, log, outputs, done: Vec::new(), status })
+        Ok(Container { spec, caps, filter, group, tidy: false, phase, log, outputs, input, done: Vec::new(), status })
     }
 
     pub(super) fn status(&self) -> ContainerStatus {
@@ -166,6 +180,7 @@ impl Container {
         }
         match std::mem::replace(&mut self.phase, Phase::Ended) {
             Phase::Starting { pid, pidfd, progress: Progress::Over(Outcome::Became(identity)), caller } => {
+                self.take_terminal();
                 let started_at = Timestamp::now();
                 let number = pid.as_raw().cast_unsigned();
                 self.phase = Phase::Running { pid, pidfd, identity, started_at };
@@ -179,10 +194,45 @@ impl Container {
         }
     }
 
+    /// The terminal that the set-up has made.
+    fn take_terminal(&mut self) {
+        let Input::Expected(socket) = &self.input else { return };
+        let (mut byte, mut received) = ([0], Vec::new());
+        // It was sent before the program began. Should it not be here, the container has no streams.
+        fds::receive(socket, &mut byte, &mut received).ok();
+        self.input = Input::None;
+        let Some(terminal) = received.pop() else { return };
+        if let Ok(pipe) = terminal.try_clone() {
+            self.outputs[0] = Some(Output { pipe: pipe.into(), stream: Stream::new("stdout") });
+            self.input = Input::Terminal(terminal);
+        }
+    }
+
+    /// What those who attach write to: its terminal, or its standard input.
+    pub(super) fn input(&self) -> Option<BorrowedFd<'_>> {
+        match &self.input {
+            Input::None | Input::Expected(_) => None,
+            Input::Pipe(fd) | Input::Terminal(fd) => Some(fd.as_fd()),
+        }
+    }
+
+    /// Whoever reads its standard input sees the end of it. A terminal has none.
+    pub(super) fn close_stdin(&mut self) {
+        if let Input::Pipe(_) = self.input {
+            self.input = Input::None;
+        }
+    }
+
     /// Its first process has ended, and with it (where it has a process namespace of its own) every other.
-    pub(super) fn end(&mut self, how: WaitStatus, buffer: &mut [u8]) -> Option<Answer> {
+    pub(super) fn end(
+        &mut self,
+        how: WaitStatus,
+        buffer: &mut [u8],
+        see: &mut dyn FnMut(usize, &[u8]),
+    ) -> Option<Answer> {
         let mut answer = self.progress();
-        self.drain(buffer);
+        (0..self.outputs.len()).for_each(|which| self.read_output(which, buffer, MOST_LEFT, see));
+        self.input = Input::None;
         let killed_for_memory = self.group.oom_kills() > 0;
         let finished_at = Timestamp::now();
         let (code, signal) = exit_code(how);
@@ -222,16 +272,12 @@ impl Container {
         }
     }
 
-    /// Reads one of its streams.
-    pub(super) fn pump(&mut self, which: usize, buffer: &mut [u8]) {
-        self.read_output(which, buffer, 4 * buffer.len());
+    /// Reads one of its streams, and shows it to `see`.
+    pub(super) fn pump(&mut self, which: usize, buffer: &mut [u8], see: &mut dyn FnMut(usize, &[u8])) {
+        self.read_output(which, buffer, 4 * buffer.len(), see);
     }
 
-    fn drain(&mut self, buffer: &mut [u8]) {
-        (0..self.outputs.len()).for_each(|which| self.read_output(which, buffer, MOST_LEFT));
-    }
-
-    fn read_output(&mut self, which: usize, buffer: &mut [u8], most: usize) {
+    fn read_output(&mut self, which: usize, buffer: &mut [u8], most: usize, see: &mut dyn FnMut(usize, &[u8])) {
         let Some(output) = self.outputs[which].as_mut() else { return };
         let (mut entries, mut total, mut ended) = (Vec::new(), 0, false);
         while total < most && !ended {
@@ -239,6 +285,7 @@ impl Container {
                 Ok(0) => ended = true,
                 Ok(read) => {
                     total += read;
+                    see(which, &buffer[..read]);
                     output.stream.push(&buffer[..read], Timestamp::now(), &mut entries);
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -264,15 +311,14 @@ fn fork(
     group: &Group,
     caps: CapSet,
     filter: Option<&PathBuf>,
-) -> Result<(Launched, [Option<Output>; 2]), Fault> {
+) -> Result<(Launched, Wires), Fault> {
     let filter = load_filter(filter)?;
     let folder = paths::container(place.spec, &spec.name, spec.attempt);
     rootfs::make_folders(&folder).map_err(step("make the container's folders"))?;
     let mut namespaces = CloneFlags::CLONE_NEWNS;
     namespaces.set(CloneFlags::CLONE_NEWPID, !place.spec.host_pid);
-    let (stdout, out) = launch::pipe().map_err(step("make a pipe"))?;
-    let (stderr, err) = launch::pipe().map_err(step("make a pipe"))?;
-    let launched = launch::launch(namespaces, group, [&out, &err], |reports: &mut Reports| {
+    let (stdio, wires) = wire(spec)?;
+    let launched = launch::launch(namespaces, group, &stdio, |reports: &mut Reports| {
         program::adjust_oom_score(spec);
         // Its own group is the root that the container sees.
         unshare(CloneFlags::CLONE_NEWCGROUP).map_err(step("make a control group namespace"))?;
@@ -280,11 +326,37 @@ fn fork(
         let identity = program::identify(spec)?;
         let hostname = nix::unistd::gethostname().map_err(step("read the host name"))?;
         let hostname = hostname.to_string_lossy();
-        let program = Program { spec, argv: &spec.argv, env: &[], hostname: &hostname, caps, filter };
+        let program = Program { spec, argv: &spec.argv, env: &[], hostname: &hostname, caps, filter, stdio: &stdio };
         program.become_it(&identity, reports)
     })?;
+    Ok((launched, wires))
+}
+
+/// Our ends of a container's streams.
+#[derive(Debug)]
+struct Wires {
+    outputs: [Option<Output>; 2],
+    input: Input,
+}
+
+/// Both ends of a container's streams.
+fn wire(spec: &ContainerSpec) -> Result<(Stdio, Wires), Fault> {
+    if spec.tty {
+        let (ours, theirs) = UnixStream::pair().map_err(step("make a socket"))?;
+        ours.set_nonblocking(true).map_err(step("make a socket"))?;
+        return Ok((Stdio::Terminal(theirs.into()), Wires { outputs: [None, None], input: Input::Expected(ours) }));
+    }
+    let pipe = || launch::pipe().map_err(step("make a pipe"));
+    let ((stdout, out), (stderr, err)) = (pipe()?, pipe()?);
+    let (stdin, input) = match spec.stdin {
+        true => {
+            launch::input_pipe().map(|(read, write)| (Some(read), Input::Pipe(write))).map_err(step("make a pipe"))?
+        }
+        false => (None, Input::None),
+    };
     let output = |pipe: OwnedFd, name| Some(Output { pipe: pipe.into(), stream: Stream::new(name) });
-    Ok((launched, [output(stdout, "stdout"), output(stderr, "stderr")]))
+    let outputs = [output(stdout, "stdout"), output(stderr, "stderr")];
+    Ok((Stdio::Files([stdin, Some(out), Some(err)]), Wires { outputs, input }))
 }
 
 pub(super) fn load_filter(path: Option<&PathBuf>) -> Result<Option<Profile>, Fault> {

@@ -1,5 +1,5 @@
-//! Commands run in a running container: probes and hooks. They join the container's namespaces and control group and
-//! give up what it has given up.
+//! Commands run in a running container: probes and hooks, whose output is kept, and those of users, who hold the streams
+//! themselves. They join the container's namespaces and control group and give up what it has given up.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -20,9 +20,19 @@ use crate::supervisor::container::{Container, Phase, ending, exit_code, load_fil
 use crate::supervisor::launch::{self, Launched, Outcome, Setup};
 use crate::supervisor::program::{self, Program};
 use crate::supervisor::sandbox::step;
+use crate::supervisor::stdio::Stdio;
 
 /// At its end a command's pipe holds this much at most.
 const MOST_LEFT: usize = 1 << 20;
+
+/// Where a command is to run.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place<'a> {
+    pub(super) container: &'a Container,
+    /// Our own process namespace, to come back to.
+    pub(super) own_processes: BorrowedFd<'a>,
+    pub(super) host_pid: bool,
+}
 
 #[derive(Debug)]
 pub(super) struct Exec {
@@ -30,36 +40,41 @@ pub(super) struct Exec {
     pub(super) pid: Pid,
     pub(super) deadline: Option<Instant>,
     setup: Setup,
-    output: File,
+    /// None: the caller holds the streams.
+    output: Option<File>,
     kept: Vec<u8>,
     most: usize,
     timed_out: bool,
 }
 
 impl Exec {
-    /// Starts a command. `None`: the container does not run.
+    /// Starts a command with those streams, or with its output kept. `None`: the container does not run.
     pub(super) fn launch(
-        container: &Container,
-        spec: ExecSpec,
-        own_processes: BorrowedFd<'_>,
-        host_pid: bool,
+        place: Place<'_>,
+        spec: &ExecSpec,
+        streams: Option<Stdio>,
         caller: Caller,
     ) -> Option<Result<Exec, Fault>> {
-        let Phase::Running { pidfd, identity, .. } = &container.phase else { return None };
-        Some(launch_in(container, pidfd, identity, &spec, own_processes, host_pid).map(|(launched, output)| Exec {
+        let Phase::Running { pidfd, identity, .. } = &place.container.phase else { return None };
+        let wired = streams.map_or_else(kept_output, |stdio| Ok((stdio, None)));
+        let launched = wired.and_then(|(stdio, output)| {
+            let launched = launch_in(place, pidfd, identity, spec, &stdio)?;
+            Ok((launched, output))
+        });
+        Some(launched.map(|(launched, output)| Exec {
             caller,
             pid: launched.pid,
             deadline: spec.timeout_ms.and_then(|timeout| Instant::now().checked_add(Duration::from_millis(timeout))),
             setup: launched.setup,
-            output: output.into(),
+            output: output.map(File::from),
             kept: Vec::new(),
             most: spec.max_output,
             timed_out: false,
         }))
     }
 
-    pub(super) fn output(&self) -> BorrowedFd<'_> {
-        self.output.as_fd()
+    pub(super) fn output(&self) -> Option<BorrowedFd<'_>> {
+        self.output.as_ref().map(File::as_fd)
     }
 
     /// Its time is over: it is killed, with the processes that it has started.
@@ -77,9 +92,10 @@ impl Exec {
     }
 
     fn read(&mut self, buffer: &mut [u8], most: usize) -> bool {
+        let Some(output) = &mut self.output else { return false };
         let mut total = 0;
         while total < most {
-            match self.output.read(buffer) {
+            match output.read(buffer) {
                 Ok(0) => return false,
                 Ok(read) => {
                     total += read;
@@ -111,21 +127,27 @@ impl Exec {
     }
 }
 
+/// Both streams into one pipe.
+fn kept_output() -> Result<(Stdio, Option<OwnedFd>), Fault> {
+    let (read, write) = launch::pipe().map_err(step("make a pipe"))?;
+    let again = write.try_clone().map_err(step("make a pipe"))?;
+    Ok((Stdio::Files([None, Some(write), Some(again)]), Some(read)))
+}
+
 fn launch_in(
-    container: &Container,
+    place: Place<'_>,
     pidfd: &OwnedFd,
     identity: &Identity,
     spec: &ExecSpec,
-    own_processes: BorrowedFd<'_>,
-    host_pid: bool,
-) -> Result<(Launched, OwnedFd), Fault> {
+    stdio: &Stdio,
+) -> Result<Launched, Fault> {
+    let Place { container, own_processes, host_pid } = place;
     let filter = load_filter(container.filter.as_ref())?;
-    let (read, write) = launch::pipe().map_err(step("make a pipe"))?;
     if !host_pid {
         // Only children are affected: this one is born into the container's process namespace.
         setns(pidfd, CloneFlags::CLONE_NEWPID).map_err(step("join the container's process namespace"))?;
     }
-    let launched = launch::launch(CloneFlags::empty(), &container.group, [&write, &write], |reports| {
+    let launched = launch::launch(CloneFlags::empty(), &container.group, stdio, |reports| {
         program::adjust_oom_score(&container.spec);
         setns(pidfd, CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWCGROUP)
             .map_err(step("join the container's namespaces"))?;
@@ -137,11 +159,12 @@ fn launch_in(
             hostname: &hostname.to_string_lossy(),
             caps: container.caps,
             filter,
+            stdio,
         };
         program.become_it(identity, reports)
     });
     if !host_pid {
         setns(own_processes, CloneFlags::CLONE_NEWPID).map_err(step("return from the process namespace"))?;
     }
-    Ok((launched?, read))
+    launched
 }

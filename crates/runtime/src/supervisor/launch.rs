@@ -16,6 +16,7 @@ use skiff_linux::user::Identity;
 
 use crate::error::Fault;
 use crate::supervisor::sandbox::{cgroup_fault, step};
+use crate::supervisor::stdio::Stdio;
 
 /// What a child says on its way.
 #[derive(Debug, Serialize, Deserialize)]
@@ -103,12 +104,11 @@ pub(super) struct Launched {
     pub(super) setup: Setup,
 }
 
-/// Forks a child into `namespaces` and `group`, with its output going to the two descriptors, to do `work`, which ends
-/// in a program or a fault.
+/// Forks a child into `namespaces` and `group`, with its streams set, to do `work`, which ends in a program or a fault.
 pub(super) fn launch(
     namespaces: CloneFlags,
     group: &Group,
-    output: [&OwnedFd; 2],
+    stdio: &Stdio,
     work: impl FnOnce(&mut Reports) -> Result<Infallible, Fault>,
 ) -> Result<Launched, Fault> {
     let (read, write) = pipe().map_err(step("make a pipe"))?;
@@ -120,7 +120,7 @@ pub(super) fn launch(
         Forked::Child => {
             drop(read);
             let mut reports = Reports(File::from(write));
-            let result = begin(group, output).and_then(|()| work(&mut reports));
+            let result = begin(group, stdio).and_then(|()| work(&mut reports));
             let Err(fault) = result;
             // If nobody listens any more there is nothing else to be done about it.
             reports.send(&Report::Failed(fault)).ok();
@@ -129,12 +129,11 @@ pub(super) fn launch(
     }
 }
 
-fn begin(group: &Group, output: [&OwnedFd; 2]) -> Result<(), Fault> {
+fn begin(group: &Group, stdio: &Stdio) -> Result<(), Fault> {
     process::reset_signals();
     // A fresh child leads no session, so this can't fail.
     nix::unistd::setsid().map_err(step("make a session"))?;
-    process::set_standard_stream(output[0].as_fd(), 1).map_err(step("set standard output"))?;
-    process::set_standard_stream(output[1].as_fd(), 2).map_err(step("set standard error"))?;
+    stdio.set().map_err(step("set the standard streams"))?;
     group.enter().map_err(cgroup_fault)
 }
 
@@ -142,5 +141,12 @@ fn begin(group: &Group, output: [&OwnedFd; 2]) -> Result<(), Fault> {
 pub(super) fn pipe() -> nix::Result<(OwnedFd, OwnedFd)> {
     let (read, write) = pipe2(OFlag::O_CLOEXEC)?;
     fcntl(&read, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+    Ok((read, write))
+}
+
+/// A pipe whose write end does not block, and that no program inherits.
+pub(super) fn input_pipe() -> nix::Result<(OwnedFd, OwnedFd)> {
+    let (read, write) = pipe2(OFlag::O_CLOEXEC)?;
+    fcntl(&write, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
     Ok((read, write))
 }

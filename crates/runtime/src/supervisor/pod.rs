@@ -1,9 +1,9 @@
 //! The supervisor's loop, and what it answers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::time::Instant;
@@ -15,14 +15,16 @@ use skiff_linux::mount;
 
 use crate::error::{Fault, Reason};
 use crate::paths::{self, PodDir};
-use crate::protocol::{Message, Reply, Request};
+use crate::protocol::{Message, Reply, Request, Streams};
 use crate::spec::{ContainerSpec, ExecSpec, SandboxSpec};
 use crate::status::ContainerStatus;
+use crate::supervisor::attach::{Attachments, Source};
 use crate::supervisor::clients::{Caller, Clients};
 use crate::supervisor::container::{Answer, Container, Place};
-use crate::supervisor::exec::Exec;
+use crate::supervisor::exec::{self, Exec};
 use crate::supervisor::poller::{Key, Poller, Ready};
 use crate::supervisor::sandbox::Sandbox;
+use crate::supervisor::stdio::Stdio;
 
 /// How much of a pipe is read at once.
 const PIECE: usize = 32 << 10;
@@ -39,6 +41,9 @@ pub(super) struct Pod {
     clients: Clients,
     containers: BTreeMap<u32, Container>,
     execs: BTreeMap<u32, Exec>,
+    attachments: Attachments,
+    /// Streams that are not read on before whoever is attached has caught up.
+    held_back: BTreeSet<Source>,
     next: u32,
     closing: Option<Closing>,
     /// Our own process namespace, to come back to.
@@ -78,6 +83,8 @@ impl Pod {
             clients: Clients::default(),
             containers: BTreeMap::new(),
             execs: BTreeMap::new(),
+            attachments: Attachments::default(),
+            held_back: BTreeSet::new(),
             next: 0,
             closing: None,
             own_processes: File::open("/proc/self/ns/pid")?,
@@ -106,8 +113,8 @@ impl Pod {
             Key::Listener => self.clients.accept(&self.listener, &self.poller).unwrap_or(()),
             Key::Signals => self.take_signals()?,
             Key::Client(id) => {
-                for (caller, request) in self.clients.serve(id, ready, &self.poller) {
-                    self.answer(caller, request);
+                for (caller, request, fds) in self.clients.serve(id, ready, &self.poller) {
+                    self.answer(caller, request, fds);
                 }
             }
             Key::Setup(id) => self.progress(id),
@@ -116,15 +123,21 @@ impl Pod {
             Key::ExecOutput(id) => {
                 if let Some(exec) = self.execs.get_mut(&id)
                     && !exec.pump(&mut self.buffer)
+                    && let Some(output) = exec.output()
                 {
-                    self.poller.remove(exec.output());
+                    self.poller.remove(output);
+                }
+            }
+            Key::Attached(id) => {
+                if let Some((container, _)) = self.attachments.ready(id, ready, &self.poller) {
+                    self.pace(container);
                 }
             }
         }
         Ok(())
     }
 
-    fn answer(&mut self, caller: Caller, request: Request) {
+    fn answer(&mut self, caller: Caller, request: Request, fds: Vec<OwnedFd>) {
         let reply = match (request, &self.sandbox) {
             (Request::Shutdown, _) => return self.close(Some(caller)),
             (_, Err(fault)) => {
@@ -136,7 +149,13 @@ impl Pod {
             (Request::Hello, Ok(_)) => Some(Reply::Ready { pid: std::process::id() }),
             (Request::Start { spec, seccomp }, Ok(_)) => self.start(caller, *spec, seccomp).err().map(Reply::Failed),
             (Request::Kill { name, signal }, Ok(_)) => Some(self.kill(&name, signal)),
-            (Request::Exec { name, spec }, Ok(_)) => self.exec(caller, &name, spec),
+            (Request::Exec { name, spec }, Ok(_)) => self.exec(caller, &name, &spec, None),
+            (Request::ExecStream { name, spec, streams }, Ok(_)) => match Stdio::received(streams, fds) {
+                Ok(stdio) => self.exec(caller, &name, &spec, Some(stdio)),
+                Err(fault) => Some(Reply::Failed(fault)),
+            },
+            (Request::Attach { name, streams }, Ok(_)) => self.attach(caller, &name, streams, fds),
+            (Request::CloseStdin { name }, Ok(_)) => Some(self.close_stdin(&name)),
             (Request::Statuses, Ok(_)) => Some(Reply::Statuses(self.statuses())),
             (Request::Forget { name, attempt }, Ok(_)) => Some(self.forget(&name, attempt)),
         };
@@ -171,6 +190,12 @@ impl Pod {
     fn progress(&mut self, id: u32) {
         let Some(container) = self.containers.get_mut(&id) else { return };
         let answer = container.progress();
+        if answer.is_some()
+            && let (true, (_, [Some(terminal), _])) = (container.spec.tty, container.descriptors())
+        {
+            // Unheard, its output is read at its end.
+            self.poller.add(terminal, Key::Stdout(id)).ok();
+        }
         self.let_go(id);
         if let Some(answer) = answer {
             self.deliver(answer);
@@ -191,8 +216,73 @@ impl Pod {
 
     fn pump(&mut self, id: u32, which: usize) {
         let Some(container) = self.containers.get_mut(&id) else { return };
-        container.pump(which, &mut self.buffer);
+        let attachments = &mut self.attachments;
+        container.pump(which, &mut self.buffer, &mut |which, bytes| attachments.offer((id, which), bytes));
         self.let_go(id);
+        self.pace(id);
+    }
+
+    /// Holds a container's streams back while someone who is attached does not keep up.
+    fn pace(&mut self, id: u32) {
+        let Some(container) = self.containers.get(&id) else { return };
+        let (_, outputs) = container.descriptors();
+        for (which, output) in outputs.into_iter().enumerate() {
+            let source = (id, which);
+            let Some(output) = output else {
+                self.attachments.end(source);
+                self.held_back.remove(&source);
+                continue;
+            };
+            self.attachments.send(&self.poller);
+            if !self.attachments.is_behind(source) {
+                if self.held_back.remove(&source) {
+                    // Unheard, it is read at its end.
+                    self.poller.add(output, if which == 0 { Key::Stdout(id) } else { Key::Stderr(id) }).ok();
+                }
+            } else if self.held_back.insert(source) {
+                self.poller.remove(output);
+            }
+        }
+        self.attachments.send(&self.poller);
+    }
+
+    fn attach(&mut self, caller: Caller, name: &str, streams: Streams, fds: Vec<OwnedFd>) -> Option<Reply> {
+        let Some((id, container)) = self.newest(name) else { return Some(Reply::NotRunning) };
+        if container.has_ended() {
+            return Some(Reply::NotRunning);
+        }
+        let (tty, keeps_stdin) = (container.spec.tty, container.spec.stdin);
+        let stdin = streams.stdin && keeps_stdin && container.input().is_some();
+        let input = container.input().filter(|_| tty || stdin).map(|input| input.try_clone_to_owned());
+        let (_, outputs) = container.descriptors();
+        let there = outputs.map(|output| output.is_some());
+        let wanted = [streams.stdout.then_some(0), streams.stderr.then_some(1)];
+        for (which, sink) in wanted.into_iter().flatten().zip(fds) {
+            if there[which] {
+                self.next += 1;
+                // One that can't be heard sees its end at once.
+                self.attachments.add(self.next, (id, which), sink, &self.poller).ok();
+            }
+        }
+        match input.transpose() {
+            Ok(input) => {
+                let fds = input.into_iter().collect();
+                self.clients.reply_with(caller, Reply::Attached { tty, stdin }, fds, &self.poller);
+                None
+            }
+            Err(error) => {
+                let step = "attach to the container".to_owned();
+                Some(Reply::Failed(Fault::Step { step, reason: error.into() }))
+            }
+        }
+    }
+
+    fn close_stdin(&mut self, name: &str) -> Reply {
+        let Some((id, _)) = self.newest(name) else { return Reply::NotRunning };
+        self.containers.get_mut(&id).map_or(Reply::NotRunning, |container| {
+            container.close_stdin();
+            Reply::Done
+        })
     }
 
     /// The newest attempt of a container.
@@ -211,16 +301,19 @@ impl Pod {
         }
     }
 
-    fn exec(&mut self, caller: Caller, name: &str, spec: ExecSpec) -> Option<Reply> {
+    fn exec(&mut self, caller: Caller, name: &str, spec: &ExecSpec, stdio: Option<Stdio>) -> Option<Reply> {
         let Some((_, container)) = self.newest(name) else { return Some(Reply::NotRunning) };
-        let launched = Exec::launch(container, spec, self.own_processes.as_fd(), self.spec.host_pid, caller);
-        match launched {
+        let (own_processes, host_pid) = (self.own_processes.as_fd(), self.spec.host_pid);
+        let place = exec::Place { container, own_processes, host_pid };
+        match Exec::launch(place, spec, stdio, caller) {
             None => Some(Reply::NotRunning),
             Some(Err(fault)) => Some(Reply::Failed(fault)),
             Some(Ok(exec)) => {
                 self.next += 1;
-                // Unheard, its output is read at its end.
-                self.poller.add(exec.output(), Key::ExecOutput(self.next)).ok();
+                if let Some(output) = exec.output() {
+                    // Unheard, its output is read at its end.
+                    self.poller.add(output, Key::ExecOutput(self.next)).ok();
+                }
                 self.execs.insert(self.next, exec);
                 None
             }
@@ -295,17 +388,29 @@ impl Pod {
 
     fn end_container(&mut self, id: u32, how: WaitStatus) {
         let Some(container) = self.containers.get_mut(&id) else { return };
-        let answer = container.end(how, &mut self.buffer);
+        let attachments = &mut self.attachments;
+        let answer = container.end(how, &mut self.buffer, &mut |which, bytes| attachments.offer((id, which), bytes));
         self.let_go(id);
+        self.end_output(id);
         if let Some(answer) = answer {
             self.deliver(answer);
         }
         self.changed(id);
     }
 
+    /// Those who look on see the end, although another process may hold the stream open.
+    fn end_output(&mut self, id: u32) {
+        for source in [(id, 0), (id, 1)] {
+            self.attachments.end(source);
+        }
+        self.pace(id);
+    }
+
     fn end_exec(&mut self, id: u32, how: WaitStatus) {
         let Some(exec) = self.execs.remove(&id) else { return };
-        self.poller.remove(exec.output());
+        if let Some(output) = exec.output() {
+            self.poller.remove(output);
+        }
         let caller = exec.caller;
         let reply = match exec.end(how, &mut self.buffer) {
             Ok(result) => Reply::Exec(result),

@@ -17,6 +17,8 @@ pub(super) enum Key {
     Stdout(u32),
     Stderr(u32),
     ExecOutput(u32),
+    /// Someone who looks on at a container's output.
+    Attached(u32),
 }
 
 impl Key {
@@ -29,6 +31,7 @@ impl Key {
             Key::Stdout(id) => (4, id),
             Key::Stderr(id) => (5, id),
             Key::ExecOutput(id) => (6, id),
+            Key::Attached(id) => (7, id),
         };
         kind << 32 | u64::from(id)
     }
@@ -42,7 +45,8 @@ impl Key {
             3 => Key::Setup(id),
             4 => Key::Stdout(id),
             5 => Key::Stderr(id),
-            _ => Key::ExecOutput(id),
+            6 => Key::ExecOutput(id),
+            _ => Key::Attached(id),
         }
     }
 }
@@ -111,7 +115,7 @@ mod tests {
         for key in [Key::Listener, Key::Signals, Key::Client(7), Key::Setup(u32::MAX), Key::Stdout(1)] {
             assert_eq!(Key::unpack(key.pack()), key);
         }
-        for key in [Key::Stderr(0), Key::ExecOutput(9)] {
+        for key in [Key::Stderr(0), Key::ExecOutput(9), Key::Attached(1)] {
             assert_eq!(Key::unpack(key.pack()), key);
         }
     }

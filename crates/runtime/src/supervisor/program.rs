@@ -3,13 +3,12 @@
 use std::convert::Infallible;
 use std::ffi::CString;
 use std::fs;
-use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::AtFlags;
 use nix::sys::{prctl, signal::Signal};
-use nix::unistd::{AccessFlags, Gid, Uid, faccessat, fchown, setgroups, setresgid, setresuid};
+use nix::unistd::{AccessFlags, Gid, Uid, faccessat, setgroups, setresgid, setresuid};
 use skiff_linux::caps::CapSet;
 use skiff_linux::seccomp::Profile;
 use skiff_linux::user::{self, Identity, Unknown, Wish};
@@ -18,6 +17,7 @@ use crate::error::{Fault, Reason};
 use crate::spec::ContainerSpec;
 use crate::supervisor::launch::Reports;
 use crate::supervisor::sandbox::step;
+use crate::supervisor::stdio::Stdio;
 
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
@@ -31,17 +31,15 @@ pub(super) struct Program<'a> {
     pub(super) hostname: &'a str,
     pub(super) caps: CapSet,
     pub(super) filter: Option<Profile>,
+    pub(super) stdio: &'a Stdio,
 }
 
 impl Program<'_> {
     /// Called inside the container's root, with all privileges still there.
     pub(super) fn become_it(&self, identity: &Identity, reports: &mut Reports) -> Result<Infallible, Fault> {
         enter_cwd(&self.spec.cwd)?;
-        // Programs open /dev/stdout and /dev/stderr by name, which asks for the right to.
-        for stream in [std::io::stdout().as_fd(), std::io::stderr().as_fd()] {
-            let (uid, gid) = (Uid::from_raw(identity.uid), Gid::from_raw(identity.gid));
-            fchown(stream, Some(uid), Some(gid)).map_err(step("hand over the output"))?;
-        }
+        self.stdio.enter_terminal()?;
+        Stdio::hand_over(identity)?;
         // The filter needs CAP_SYS_ADMIN or no_new_privs to be installed: so it is the first, or the last.
         if !self.spec.no_new_privileges {
             self.install_filter()?;
@@ -102,6 +100,7 @@ impl Program<'_> {
         };
         add("PATH", DEFAULT_PATH);
         add("HOSTNAME", self.hostname);
+        add("TERM", if self.stdio.is_terminal() { "xterm" } else { "" });
         add("HOME", &identity.home);
         env
     }

@@ -11,6 +11,7 @@ mod files;
 mod lifecycle;
 mod limits;
 mod logs;
+mod streams;
 mod world;
 
 use std::future::Future;
@@ -59,6 +60,14 @@ const TESTS: &[Test] = tests![
     limits::processes_and_cpu,
     logs::lines_come_in_order_with_their_streams,
     logs::rotation_loses_nothing,
+    streams::a_command_has_a_terminal,
+    streams::a_command_has_streams,
+    streams::attached_to_a_terminal,
+    streams::attached_to_pipes,
+    streams::commands_die_with_their_container,
+    streams::much_output_is_whole,
+    streams::nothing_of_the_host_leaks_into_a_command,
+    streams::whoever_looks_on_slowly_misses_nothing,
 ];
 
 /// No test takes longer.

@@ -2,6 +2,8 @@
 
 mod endings;
 mod failures;
+mod shell;
+mod streams;
 mod survival;
 mod walkthrough;
 mod wrong;

@@ -79,7 +79,7 @@ fn every_kind_has_numbers() {
     for resource in skiff_api::resource::all() {
         let empty = body(&resource.api_version(), resource.kind, b"");
         assert!(to_json(&empty, resource.type_name).is_ok(), "{}", resource.type_name);
-        for part in resource.subresources {
+        for part in resource.subresources.iter().filter(|part| !part.type_name.is_empty()) {
             assert!(to_json(&empty, part.type_name).is_ok(), "{}", part.type_name);
         }
     }

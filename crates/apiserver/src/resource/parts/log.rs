@@ -64,7 +64,7 @@ fn check(call: &Call) -> Result<(), Status> {
 }
 
 /// The container that is meant: the one named, or the only one.
-fn container(call: &Call, pod: &Value) -> Result<String, Status> {
+pub(crate) fn container(call: &Call, pod: &Value) -> Result<String, Status> {
     let names = |field: &str| -> Vec<String> {
         let list = pod["spec"][field].as_array().into_iter().flatten();
         list.filter_map(|container| Some(container["name"].as_str()?.to_owned())).collect()
@@ -78,13 +78,8 @@ fn container(call: &Call, pod: &Value) -> Result<String, Status> {
             Err(Status::bad_request(format!("container {wanted} is not valid for pod {}", call.name())))
         };
     }
-    match (own.as_slice(), init.is_empty()) {
-        ([one], true) => Ok(one.clone()),
-        ([one], false) => Err(Status::bad_request(format!(
-            "a container name must be specified for pod {}, choose one of: [{one}] or one of the init containers: [{}]",
-            call.name(),
-            init.join(" ")
-        ))),
+    match own.as_slice() {
+        [one] => Ok(one.clone()),
         _ => {
             let init = if init.is_empty() {
                 String::new()
@@ -111,7 +106,7 @@ fn passed_on(response: Response<Body>) -> Response<Body> {
 }
 
 /// What the kubelet says is wrong, as a `Status`.
-async fn failed(response: Response<Body>) -> Status {
+pub(crate) async fn failed(response: Response<Body>) -> Status {
     let code = response.status();
     let mut body = response.into_body();
     let mut text = Vec::new();
