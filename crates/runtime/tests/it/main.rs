@@ -110,7 +110,9 @@ fn run(filter: &str) -> ExitCode {
 fn run_one(test: fn() -> Pin<Box<dyn Future<Output = ()>>>) -> bool {
     let bounded = || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(async { tokio::time::timeout(PATIENCE, test()).await.expect("the test takes too long") });
+        // What ends too late is dropped in the panic, too, and so cleans up.
+        let mut test = test();
+        runtime.block_on(async { tokio::time::timeout(PATIENCE, &mut test).await.expect("the test takes too long") });
     };
     std::panic::catch_unwind(bounded).is_ok()
 }

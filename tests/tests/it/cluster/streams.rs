@@ -2,7 +2,7 @@
 
 use std::{
     io::{BufRead as _, BufReader},
-    process::{Child, Stdio},
+    process::{Child, ChildStdout, Stdio},
     thread,
     time::Duration,
 };
@@ -64,7 +64,7 @@ fn commands_are_executed() {
         let missing = exec(&["box", "--", "nope"], "");
         assert!(missing.code != 0 && missing.err.contains("executable file not found in $PATH"), "{}", missing.err);
         let nobody = exec(&["box", "-c", "nobody", "--", "true"], "");
-        assert!(nobody.err.contains("container nobody not found in pod box"), "{}", nobody.err);
+        assert!(nobody.err.contains("container nobody is not valid for pod box"), "{}", nobody.err);
         // What stays in the background does not keep the client.
         assert_eq!(exec(&["box", "--", "sh", "-c", "sleep 1000 & echo gone"], "").ok(), "gone\n");
         let words = protocol.join(" ");
@@ -120,12 +120,16 @@ fn clients_attach() {
     }
 }
 
-struct Forward(Child);
+/// kubectl, and its output, without a reader of which it would end.
+struct Forward {
+    child: Child,
+    _output: BufReader<ChildStdout>,
+}
 
 impl Drop for Forward {
     fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
@@ -133,12 +137,13 @@ impl Drop for Forward {
 fn forward(lab: &Lab, protocol: [&str; 2], target: &str) -> (Forward, String) {
     let mut command = lab.inside("env");
     command.args(protocol).args(["kubectl", "port-forward", target, ":8080"]);
-    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().unwrap();
     let mut line = String::new();
-    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let mut output = BufReader::new(child.stdout.take().unwrap());
+    output.read_line(&mut line).unwrap();
     let address =
         line.split_whitespace().find(|word| word.starts_with("127.0.0.1:")).unwrap_or_else(|| panic!("{line:?}"));
-    (Forward(child), address.to_owned())
+    (Forward { child, _output: output }, address.to_owned())
 }
 
 #[test]
