@@ -85,8 +85,8 @@ pub(crate) async fn a_command_has_a_terminal() {
     let text = read_until(&stdout, "/dev/pts/0\r\n/dev/pts/0\r\n").await;
     assert!(text.contains("got hello\r\n"), "{text}");
     // Ctrl-C reaches what runs in the foreground, so the terminal is the session's own.
-    // Once it prints, the shell has left its line editor, to which Ctrl-C would be a character.
-    stdin.write_all(b"echo run$((1+1)); sleep 1000\n").await.unwrap();
+    // It prints once it is in the foreground; to the line editor of the shell, Ctrl-C would be a character.
+    stdin.write_all(b"sh -c 'echo run$((1+1)); exec sleep 1000'\n").await.unwrap();
     read_until(&stdout, "run2").await;
     stdin.write_all(b"\x03").await.unwrap();
     read_until(&stdout, "^C").await;
