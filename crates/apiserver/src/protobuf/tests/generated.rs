@@ -12,6 +12,8 @@ fn types() -> Vec<&'static str> {
     let resources = skiff_api::resource::all();
     let parts = resources.iter().flat_map(|resource| resource.subresources.iter().map(|part| part.type_name));
     let mut types: Vec<&str> = resources.iter().map(|resource| resource.type_name).chain(parts).collect();
+    // Streams are no objects.
+    types.retain(|name| !name.is_empty());
     types.push(schema::DELETE_OPTIONS);
     types.push("io.k8s.apimachinery.pkg.apis.meta.v1.Status");
     types.push("io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceDefinition");
