@@ -156,6 +156,12 @@ impl<K: Watched> Informer<K> {
         let _ = tokio::time::timeout(READ_YOUR_WRITE, seen.wait_for(|seen| *seen >= version)).await;
     }
 
+    /// Waits until the cache is as asked for; it is looked at again with each change that comes.
+    pub async fn until(&self, holds: impl Fn(&Self) -> bool) {
+        let mut seen = self.shared.seen.subscribe();
+        while !holds(self) && seen.changed().await.is_ok() {}
+    }
+
     /// What is there now, then [`Delta::Synced`], then every change.
     #[must_use]
     pub fn subscribe(&self) -> Subscription<K> {

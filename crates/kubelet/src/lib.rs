@@ -33,7 +33,10 @@ mod volumes;
 use std::{fs, os::unix::fs::DirBuilderExt as _, sync::Arc};
 
 use axum::Router;
-use k8s_openapi::api::core::v1::{Pod, Service};
+use k8s_openapi::api::{
+    core::v1::{Pod, Service},
+    discovery::v1::EndpointSlice,
+};
 use skiff_client::{Informer, Informers, Recorder};
 use skiff_image::Images;
 use skiff_network::Network;
@@ -83,6 +86,7 @@ impl Kubelet {
         let shared = Arc::new(Shared {
             recorder: Recorder::new(client.clone(), "kubelet", &config.node_name),
             services: informers.of::<Service>(),
+            slices: informers.of::<EndpointSlice>(),
             sources: sources::Sources::new(client.clone()),
             allocatable: Arc::new(node::object::allocatable(&config, &facts)),
             memory: facts.memory,

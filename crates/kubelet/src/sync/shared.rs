@@ -6,7 +6,10 @@ use std::{
 };
 
 use k8s_openapi::{
-    api::core::v1::{ObjectReference, Pod, Service},
+    api::{
+        core::v1::{ObjectReference, Pod, Service},
+        discovery::v1::EndpointSlice,
+    },
     apimachinery::pkg::api::resource::Quantity,
 };
 use kube::Client;
@@ -29,6 +32,7 @@ pub(crate) struct Shared {
     pub(crate) network: Network,
     pub(crate) recorder: Recorder,
     pub(crate) services: Informer<Service>,
+    pub(crate) slices: Informer<EndpointSlice>,
     pub(crate) sources: Sources,
     pub(crate) allocatable: Arc<BTreeMap<String, Quantity>>,
     pub(crate) memory: u64,

@@ -2,8 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::{core::v1::Pod, discovery::v1::EndpointSlice};
 use nix::sys::signal::Signal;
+use skiff_client::Informer;
 use skiff_runtime::Sandbox;
 use tokio::{sync::watch, time::Instant};
 
@@ -12,6 +13,11 @@ use crate::pod;
 
 /// What a container has at least to end by itself when a preStop hook has used up its time.
 const LEAST: Duration = Duration::from_secs(2);
+
+/// How long a container that is still led to by Services is let work on after its pod was deleted.
+const DRAINING: Duration = Duration::from_secs(1);
+/// What the service proxy may need to act on what the API says.
+const LEAD: Duration = Duration::from_millis(20);
 
 /// What ending a container needs.
 pub(crate) struct Stop {
@@ -32,6 +38,9 @@ impl Stop {
     pub(crate) async fn run(mut self) {
         self.shared.container_normal(&self.pod, &self.name, "Killing", self.message.clone());
         let hooked = self.pre_stop().await;
+        if self.may_linger() {
+            self.leave_service().await;
+        }
         let mut until = *self.deadline.borrow();
         if hooked && self.may_linger() {
             until = until.max(Instant::now() + LEAST);
@@ -49,6 +58,27 @@ impl Stop {
     fn may_linger(&self) -> bool {
         pod::spec(&self.pod).termination_grace_period_seconds != Some(0)
             && self.pod.metadata.deletion_grace_period_seconds != Some(0)
+    }
+
+    /// Waits until no Service leads to a deleted pod any more: it would still be sent connections, and refuse them.
+    /// (Users of Kubernetes put a preStop hook that sleeps in its place.)
+    async fn leave_service(&self) {
+        let served = |slices: &Informer<EndpointSlice>| {
+            let all = slices.list_in(self.pod.metadata.namespace.as_deref().unwrap_or_default());
+            all.iter().flat_map(|slice| slice.endpoints.iter().flatten()).any(|endpoint| {
+                let led_to = endpoint
+                    .conditions
+                    .as_ref()
+                    .is_some_and(|conditions| conditions.ready == Some(true) && conditions.terminating != Some(true));
+                led_to && endpoint.target_ref.as_ref().is_some_and(|pod| pod.uid == self.pod.metadata.uid)
+            })
+        };
+        let slices = &self.shared.slices;
+        if self.pod.metadata.deletion_timestamp.is_none() || !served(slices) {
+            return;
+        }
+        let _ = tokio::time::timeout(DRAINING, slices.until(|slices| !served(slices))).await;
+        tokio::time::sleep(LEAD).await;
     }
 
     /// Runs the hook, if there is one.
