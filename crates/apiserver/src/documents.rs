@@ -31,6 +31,8 @@ pub(crate) const VERSION: &str = concat!("v1.36.0+skiff", env!("CARGO_PKG_VERSIO
 
 /// What kubectl calls the OpenAPI document as protobuf.
 const OPENAPI_PROTOBUF: &str = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
+/// What it is called in the answer: `@` has no place in a media type, and clients that read it say so.
+const OPENAPI_PROTOBUF_ANSWER: &str = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
 
 #[derive(Clone)]
 struct Document {
@@ -104,7 +106,7 @@ impl Documents {
         }
         let (bytes, media_type) = match (other, path) {
             (false, _) => (value(kinds, path, &state.config)?.to_string().into(), "application/json"),
-            (true, "/openapi/v2") => (openapi::v2_protobuf(kinds, VERSION), OPENAPI_PROTOBUF),
+            (true, "/openapi/v2") => (openapi::v2_protobuf(kinds, VERSION), OPENAPI_PROTOBUF_ANSWER),
             (true, _) => (aggregated_value(kinds, path).to_string().into(), discovery::AGGREGATED_CONTENT_TYPE),
         };
         let bytes = Bytes::from(bytes);

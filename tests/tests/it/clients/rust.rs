@@ -23,7 +23,7 @@ fn kube_rs() {
     let driver = std::thread::spawn(move || {
         nix::sched::setns(File::open(network).unwrap(), nix::sched::CloneFlags::CLONE_NEWNET).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(tokio::time::timeout(Duration::from_secs(20), drive(kubeconfig))).unwrap();
+        runtime.block_on(async { tokio::time::timeout(Duration::from_secs(20), drive(kubeconfig)).await.unwrap() });
     });
     driver.join().unwrap();
 }
