@@ -12,7 +12,7 @@ use std::sync::{Arc, Weak};
 
 use serde_json::Value;
 use skiff_api::status::Status;
-use skiff_store::{Expect, Op, TransactError};
+use skiff_store::{Expect, Op, TransactError, WatchError};
 
 pub(crate) use self::known::Definitions;
 use crate::{
@@ -48,8 +48,12 @@ pub(crate) fn start(state: &Arc<State>) {
                 Some(state) => settle(&state).await,
                 None => return,
             }
-            if watch.next().await.is_err() && !again(&held, &prefix, &mut watch) {
-                return;
+            match watch.next().await {
+                Ok(_) => {}
+                Err(WatchError::Overrun { .. } | WatchError::Compacted { .. }) if again(&held, &prefix, &mut watch) => {
+                }
+                // The store is closed: to ask again would never end.
+                Err(_) => return,
             }
         }
     }));
