@@ -134,8 +134,9 @@ impl Track {
         self.stale = false;
     }
 
-    /// Notes how an attempt ended.
+    /// Notes how an attempt ended. That it began may never have been heard: a short one is over before.
     pub(crate) fn end(&mut self, ended: Ended) {
+        self.stale = false;
         if let Some(Run::Ended(before)) = self.run.take()
             && before.attempt != ended.attempt
         {

@@ -133,3 +133,14 @@ fn in_a_new_sandbox_init_containers_run_again() {
     tracks[0].end(ended(1, 0, 2));
     assert_eq!(plan(&pod, &tracks, at(2)).start, Some(1));
 }
+
+#[test]
+fn an_init_container_that_ended_before_its_start_was_heard_is_not_run_twice() {
+    let pod = pod("Always", &["i"], &["a"]);
+    let mut tracks = tracks(&pod);
+    tracks[0].end(ended(0, 0, 0));
+    tracks[1].end(ended(0, 137, 1));
+    tracks.iter_mut().for_each(|track| track.stale = true);
+    tracks[0].end(ended(1, 0, 2));
+    assert_eq!(plan(&pod, &tracks, at(2)).start, Some(1));
+}
