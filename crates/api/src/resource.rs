@@ -41,22 +41,8 @@ pub enum Durability {
     Virtual,
 }
 
-/// A part of an object with a path of its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Subresource {
-    /// The last segment of the path: `status`.
-    pub name: &'static str,
-    /// The group of what is read and written there; it is the resource's own unless said otherwise.
-    pub group: &'static str,
-    /// The version of that.
-    pub version: &'static str,
-    /// The kind of that.
-    pub kind: &'static str,
-    /// What can be done there.
-    pub verbs: &'static [&'static str],
-    /// The type of what is read and written there.
-    pub type_name: &'static str,
-}
+/// A part of an object of one of our own kinds with a path of its own.
+pub type Subresource = Part<'static>;
 
 /// A column of the table that kubectl prints.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -253,7 +239,7 @@ pub fn find_api_kind(api_version: &str, kind: &str) -> Option<&'static Resource>
 
 impl Subresource {
     /// A part that is read and written as an object of that kind, such as `status`.
-    pub(crate) const fn part(
+    pub(crate) const fn of_kind(
         name: &'static str,
         group: &'static str,
         kind: &'static str,

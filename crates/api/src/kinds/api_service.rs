@@ -21,7 +21,7 @@ pub(super) static API_SERVICES: Resource = Resource {
     plural: "apiservices",
     singular: "apiservice",
     categories: &["api-extensions"],
-    subresources: &[Subresource::part("status", GROUP, "APIService", TYPE)],
+    subresources: &[Subresource::of_kind("status", GROUP, "APIService", TYPE)],
     type_name: TYPE,
     columns: &[
         Column::NAME,

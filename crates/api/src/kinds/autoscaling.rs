@@ -36,7 +36,7 @@ pub(super) static AUTOSCALERS_V2: Resource = Resource {
     version: "v2",
     subresources: &[Subresource {
         version: "v2",
-        ..Subresource::part("status", "autoscaling", "HorizontalPodAutoscaler", V2)
+        ..Subresource::of_kind("status", "autoscaling", "HorizontalPodAutoscaler", V2)
     }],
     type_name: V2,
     rules: Rules {
@@ -52,7 +52,7 @@ pub(super) static AUTOSCALERS_V2: Resource = Resource {
 
 pub(super) static AUTOSCALERS_V1: Resource = Resource {
     version: "v1",
-    subresources: &[Subresource::part("status", "autoscaling", "HorizontalPodAutoscaler", V1)],
+    subresources: &[Subresource::of_kind("status", "autoscaling", "HorizontalPodAutoscaler", V1)],
     type_name: V1,
     rules: Rules {
         default: default::v1,

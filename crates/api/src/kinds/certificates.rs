@@ -24,7 +24,10 @@ pub(super) static SIGNING_REQUESTS: Resource = Resource {
     plural: "certificatesigningrequests",
     singular: "certificatesigningrequest",
     short_names: &["csr"],
-    subresources: &[Subresource::part("approval", GROUP, KIND, TYPE), Subresource::part("status", GROUP, KIND, TYPE)],
+    subresources: &[
+        Subresource::of_kind("approval", GROUP, KIND, TYPE),
+        Subresource::of_kind("status", GROUP, KIND, TYPE),
+    ],
     type_name: TYPE,
     columns: &[
         Column::NAME,

@@ -62,7 +62,7 @@ pub(super) static SERVICE_ACCOUNTS: Resource = Resource {
     short_names: &["sa"],
     subresources: &[Subresource {
         verbs: &["create"],
-        ..Subresource::part(
+        ..Subresource::of_kind(
             "token",
             "authentication.k8s.io",
             "TokenRequest",

@@ -26,7 +26,7 @@ pub(super) static CRON_JOBS: Resource = Resource {
     singular: "cronjob",
     short_names: &["cj"],
     categories: &["all"],
-    subresources: &[Subresource::part("status", "batch", "CronJob", TYPE)],
+    subresources: &[Subresource::of_kind("status", "batch", "CronJob", TYPE)],
     type_name: TYPE,
     columns: &[
         Column::NAME,

@@ -23,7 +23,7 @@ pub(super) static DAEMON_SETS: Resource = Resource {
     singular: "daemonset",
     short_names: &["ds"],
     categories: &["all"],
-    subresources: &[Subresource::part("status", "apps", "DaemonSet", TYPE)],
+    subresources: &[Subresource::of_kind("status", "apps", "DaemonSet", TYPE)],
     type_name: TYPE,
     columns: &[
         Column::NAME,

@@ -19,7 +19,7 @@ pub(super) static CUSTOM_RESOURCE_DEFINITIONS: Resource = Resource {
     singular: "customresourcedefinition",
     short_names: &["crd", "crds"],
     categories: &["api-extensions"],
-    subresources: &[Subresource::part("status", "apiextensions.k8s.io", "CustomResourceDefinition", TYPE)],
+    subresources: &[Subresource::of_kind("status", "apiextensions.k8s.io", "CustomResourceDefinition", TYPE)],
     type_name: TYPE,
     columns: &[Column::NAME, CREATED],
     rules: Rules {

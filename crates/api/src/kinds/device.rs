@@ -31,7 +31,7 @@ pub(super) static RESOURCE_CLAIMS: Resource = Resource {
     kind: "ResourceClaim",
     plural: "resourceclaims",
     singular: "resourceclaim",
-    subresources: &[Subresource::part("status", GROUP, "ResourceClaim", CLAIM)],
+    subresources: &[Subresource::of_kind("status", GROUP, "ResourceClaim", CLAIM)],
     type_name: CLAIM,
     columns: &[Column::NAME, Column::new("State", "Whether it has devices, and users."), Column::AGE],
     rules: Rules {

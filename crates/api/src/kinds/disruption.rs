@@ -19,7 +19,7 @@ pub(super) static POD_DISRUPTION_BUDGETS: Resource = Resource {
     plural: "poddisruptionbudgets",
     singular: "poddisruptionbudget",
     short_names: &["pdb"],
-    subresources: &[Subresource::part("status", "policy", "PodDisruptionBudget", TYPE)],
+    subresources: &[Subresource::of_kind("status", "policy", "PodDisruptionBudget", TYPE)],
     type_name: TYPE,
     columns: &[
         Column::NAME,

@@ -21,7 +21,7 @@ pub(super) static FLOW_SCHEMAS: Resource = Resource {
     kind: "FlowSchema",
     plural: "flowschemas",
     singular: "flowschema",
-    subresources: &[Subresource::part("status", GROUP, "FlowSchema", SCHEMA)],
+    subresources: &[Subresource::of_kind("status", GROUP, "FlowSchema", SCHEMA)],
     type_name: SCHEMA,
     columns: &[
         Column::NAME,
@@ -55,7 +55,7 @@ pub(super) static PRIORITY_LEVELS: Resource = Resource {
     kind: "PriorityLevelConfiguration",
     plural: "prioritylevelconfigurations",
     singular: "prioritylevelconfiguration",
-    subresources: &[Subresource::part("status", GROUP, "PriorityLevelConfiguration", LEVEL)],
+    subresources: &[Subresource::of_kind("status", GROUP, "PriorityLevelConfiguration", LEVEL)],
     type_name: LEVEL,
     columns: &[
         Column::NAME,

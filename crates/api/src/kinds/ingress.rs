@@ -20,7 +20,7 @@ pub(super) static INGRESSES: Resource = Resource {
     plural: "ingresses",
     singular: "ingress",
     short_names: &["ing"],
-    subresources: &[Subresource::part("status", GROUP, "Ingress", TYPE)],
+    subresources: &[Subresource::of_kind("status", GROUP, "Ingress", TYPE)],
     type_name: TYPE,
     columns: &[
         Column::NAME,

@@ -25,7 +25,7 @@ pub(super) static JOBS: Resource = Resource {
     plural: "jobs",
     singular: "job",
     categories: &["all"],
-    subresources: &[Subresource::part("status", "batch", "Job", TYPE)],
+    subresources: &[Subresource::of_kind("status", "batch", "Job", TYPE)],
     type_name: TYPE,
     columns: &[
         Column::NAME,

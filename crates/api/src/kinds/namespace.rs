@@ -18,8 +18,8 @@ pub(super) static NAMESPACES: Resource = Resource {
     short_names: &["ns"],
     verbs: &["create", "delete", "get", "list", "patch", "update", "watch"],
     subresources: &[
-        Subresource { verbs: &["update"], ..Subresource::part("finalize", "", "Namespace", TYPE) },
-        Subresource::part("status", "", "Namespace", TYPE),
+        Subresource { verbs: &["update"], ..Subresource::of_kind("finalize", "", "Namespace", TYPE) },
+        Subresource::of_kind("status", "", "Namespace", TYPE),
     ],
     type_name: TYPE,
     columns: &[Column::NAME, Column::new("Status", "Whether it is in use or going away."), Column::AGE],

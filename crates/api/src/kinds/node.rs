@@ -17,8 +17,8 @@ pub(super) static NODES: Resource = Resource {
     singular: "node",
     short_names: &["no"],
     subresources: &[
-        Subresource { verbs: super::PROXY_VERBS, ..Subresource::part("proxy", "", "NodeProxyOptions", "") },
-        Subresource::part("status", "", "Node", "io.k8s.api.core.v1.Node"),
+        Subresource { verbs: super::PROXY_VERBS, ..Subresource::of_kind("proxy", "", "NodeProxyOptions", "") },
+        Subresource::of_kind("status", "", "Node", "io.k8s.api.core.v1.Node"),
     ],
     type_name: "io.k8s.api.core.v1.Node",
     columns: &[

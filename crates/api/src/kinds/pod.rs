@@ -42,19 +42,22 @@ pub(super) static PODS: Resource = Resource {
     short_names: &["po"],
     categories: &["all"],
     subresources: &[
-        Subresource { verbs: super::STREAM_VERBS, ..Subresource::part("attach", "", "PodAttachOptions", "") },
-        Subresource { verbs: &["create"], ..Subresource::part("binding", "", "Binding", BINDING) },
-        Subresource::part("ephemeralcontainers", "", "Pod", TYPE),
+        Subresource { verbs: super::STREAM_VERBS, ..Subresource::of_kind("attach", "", "PodAttachOptions", "") },
+        Subresource { verbs: &["create"], ..Subresource::of_kind("binding", "", "Binding", BINDING) },
+        Subresource::of_kind("ephemeralcontainers", "", "Pod", TYPE),
         Subresource {
             verbs: &["create"],
-            ..Subresource::part("eviction", "policy", "Eviction", "io.k8s.api.policy.v1.Eviction")
+            ..Subresource::of_kind("eviction", "policy", "Eviction", "io.k8s.api.policy.v1.Eviction")
         },
-        Subresource { verbs: super::STREAM_VERBS, ..Subresource::part("exec", "", "PodExecOptions", "") },
-        Subresource { verbs: &["get"], ..Subresource::part("log", "", "Pod", TYPE) },
-        Subresource { verbs: super::STREAM_VERBS, ..Subresource::part("portforward", "", "PodPortForwardOptions", "") },
-        Subresource { verbs: super::PROXY_VERBS, ..Subresource::part("proxy", "", "PodProxyOptions", "") },
-        Subresource::part("resize", "", "Pod", TYPE),
-        Subresource::part("status", "", "Pod", TYPE),
+        Subresource { verbs: super::STREAM_VERBS, ..Subresource::of_kind("exec", "", "PodExecOptions", "") },
+        Subresource { verbs: &["get"], ..Subresource::of_kind("log", "", "Pod", TYPE) },
+        Subresource {
+            verbs: super::STREAM_VERBS,
+            ..Subresource::of_kind("portforward", "", "PodPortForwardOptions", "")
+        },
+        Subresource { verbs: super::PROXY_VERBS, ..Subresource::of_kind("proxy", "", "PodProxyOptions", "") },
+        Subresource::of_kind("resize", "", "Pod", TYPE),
+        Subresource::of_kind("status", "", "Pod", TYPE),
     ],
     type_name: TYPE,
     columns: &[

@@ -31,7 +31,7 @@ pub(super) static VALIDATING: Resource = Resource {
     plural: "validatingadmissionpolicies",
     singular: "validatingadmissionpolicy",
     categories: CATEGORIES,
-    subresources: &[Subresource::part("status", GROUP, "ValidatingAdmissionPolicy", VALIDATING_TYPE)],
+    subresources: &[Subresource::of_kind("status", GROUP, "ValidatingAdmissionPolicy", VALIDATING_TYPE)],
     type_name: VALIDATING_TYPE,
     columns: &[
         Column::NAME,

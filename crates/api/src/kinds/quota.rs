@@ -46,7 +46,7 @@ pub(super) static RESOURCE_QUOTAS: Resource = Resource {
     plural: "resourcequotas",
     singular: "resourcequota",
     short_names: &["quota"],
-    subresources: &[Subresource::part("status", "", "ResourceQuota", TYPE)],
+    subresources: &[Subresource::of_kind("status", "", "ResourceQuota", TYPE)],
     type_name: TYPE,
     columns: &[
         Column::NAME,

@@ -18,8 +18,8 @@ pub(super) static SERVICES: Resource = Resource {
     short_names: &["svc"],
     categories: &["all"],
     subresources: &[
-        Subresource { verbs: super::PROXY_VERBS, ..Subresource::part("proxy", "", "ServiceProxyOptions", "") },
-        Subresource::part("status", "", "Service", "io.k8s.api.core.v1.Service"),
+        Subresource { verbs: super::PROXY_VERBS, ..Subresource::of_kind("proxy", "", "ServiceProxyOptions", "") },
+        Subresource::of_kind("status", "", "Service", "io.k8s.api.core.v1.Service"),
     ],
     type_name: "io.k8s.api.core.v1.Service",
     columns: &[

@@ -23,7 +23,7 @@ pub(super) static SERVICE_CIDRS: Resource = Resource {
     kind: "ServiceCIDR",
     plural: "servicecidrs",
     singular: "servicecidr",
-    subresources: &[Subresource::part("status", GROUP, "ServiceCIDR", TYPE)],
+    subresources: &[Subresource::of_kind("status", GROUP, "ServiceCIDR", TYPE)],
     type_name: TYPE,
     columns: &[Column::NAME, Column::new("CIDRs", "The ranges."), Column::AGE],
     rules: Rules {

@@ -33,7 +33,7 @@ pub(super) static STATEFUL_SETS: Resource = Resource {
     singular: "statefulset",
     short_names: &["sts"],
     categories: &["all"],
-    subresources: &[Subresource::SCALE, Subresource::part("status", "apps", "StatefulSet", TYPE)],
+    subresources: &[Subresource::SCALE, Subresource::of_kind("status", "apps", "StatefulSet", TYPE)],
     type_name: TYPE,
     columns: &[
         Column::NAME,

@@ -126,7 +126,7 @@ pub(super) static VOLUME_ATTACHMENTS: Resource = Resource {
     kind: "VolumeAttachment",
     plural: "volumeattachments",
     singular: "volumeattachment",
-    subresources: &[Subresource::part("status", GROUP, "VolumeAttachment", ATTACHMENT)],
+    subresources: &[Subresource::of_kind("status", GROUP, "VolumeAttachment", ATTACHMENT)],
     type_name: ATTACHMENT,
     columns: &[
         Column::NAME,

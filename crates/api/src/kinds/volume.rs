@@ -25,7 +25,7 @@ pub(super) static PERSISTENT_VOLUMES: Resource = Resource {
     plural: "persistentvolumes",
     singular: "persistentvolume",
     short_names: &["pv"],
-    subresources: &[Subresource::part("status", "", "PersistentVolume", VOLUME)],
+    subresources: &[Subresource::of_kind("status", "", "PersistentVolume", VOLUME)],
     type_name: VOLUME,
     columns: &[
         Column::NAME,
@@ -59,7 +59,7 @@ pub(super) static PERSISTENT_VOLUME_CLAIMS: Resource = Resource {
     plural: "persistentvolumeclaims",
     singular: "persistentvolumeclaim",
     short_names: &["pvc"],
-    subresources: &[Subresource::part("status", "", "PersistentVolumeClaim", CLAIM)],
+    subresources: &[Subresource::of_kind("status", "", "PersistentVolumeClaim", CLAIM)],
     type_name: CLAIM,
     columns: &[
         Column::NAME,

@@ -32,7 +32,7 @@ pub(super) static DEPLOYMENTS: Resource = Resource {
     categories: &["all"],
     subresources: &[
         Subresource::SCALE,
-        Subresource::part("status", "apps", "Deployment", "io.k8s.api.apps.v1.Deployment"),
+        Subresource::of_kind("status", "apps", "Deployment", "io.k8s.api.apps.v1.Deployment"),
     ],
     type_name: "io.k8s.api.apps.v1.Deployment",
     columns: &[
@@ -70,7 +70,7 @@ pub(super) static REPLICA_SETS: Resource = Resource {
     categories: &["all"],
     subresources: &[
         Subresource::SCALE,
-        Subresource::part("status", "apps", "ReplicaSet", "io.k8s.api.apps.v1.ReplicaSet"),
+        Subresource::of_kind("status", "apps", "ReplicaSet", "io.k8s.api.apps.v1.ReplicaSet"),
     ],
     type_name: "io.k8s.api.apps.v1.ReplicaSet",
     columns: REPLICAS,
@@ -97,7 +97,7 @@ pub(super) static REPLICATION_CONTROLLERS: Resource = Resource {
     categories: &["all"],
     subresources: &[
         Subresource::SCALE,
-        Subresource::part("status", "", "ReplicationController", "io.k8s.api.core.v1.ReplicationController"),
+        Subresource::of_kind("status", "", "ReplicationController", "io.k8s.api.core.v1.ReplicationController"),
     ],
     type_name: "io.k8s.api.core.v1.ReplicationController",
     columns: REPLICAS,

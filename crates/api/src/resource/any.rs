@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::{Column, Durability, FieldValidation, Resource, Subresource};
+use super::{Column, Durability, FieldValidation, Resource};
 use crate::custom::CustomResource;
 use crate::field_error::FieldError;
 use crate::managed::Schema;
@@ -27,7 +27,7 @@ pub enum AnyResource {
 pub struct Part<'a> {
     /// The last segment of the path: `status`.
     pub name: &'a str,
-    /// The group of what is read and written there.
+    /// The group of what is read and written there; it is the resource's own unless said otherwise.
     pub group: &'a str,
     /// The version of that.
     pub version: &'a str,
@@ -37,13 +37,6 @@ pub struct Part<'a> {
     pub verbs: &'static [&'static str],
     /// The type of what is read and written there.
     pub type_name: &'a str,
-}
-
-impl From<&'static Subresource> for Part<'static> {
-    fn from(part: &'static Subresource) -> Self {
-        let Subresource { name, group, version, kind, verbs, type_name } = *part;
-        Self { name, group, version, kind, verbs, type_name }
-    }
 }
 
 /// The same question to either sort of kind.
@@ -120,13 +113,13 @@ impl AnyResource {
     /// The parts with a path of their own, by name.
     #[must_use]
     pub fn parts(&self) -> Vec<Part<'_>> {
-        either!(self, of => of.subresources.iter().map(Part::from).collect(), of.parts())
+        either!(self, of => of.subresources.to_vec(), of.parts())
     }
 
     /// The part with this name.
     #[must_use]
     pub fn part(&self, name: &str) -> Option<Part<'_>> {
-        either!(self, of => of.subresource(name).map(Part::from), of.parts().into_iter().find(|part| part.name == name))
+        either!(self, of => of.subresource(name).copied(), of.parts().into_iter().find(|part| part.name == name))
     }
 
     /// How long its objects are kept.

@@ -133,6 +133,23 @@ fn go() {
     std::io::stdin().lock().read_line(&mut String::new()).unwrap();
 }
 
+/// The requests of a task, drawn by all of its clients.
+struct Requests<'t> {
+    task: &'t Task,
+    next: AtomicUsize,
+}
+
+impl<'t> Requests<'t> {
+    fn of(task: &'t Task) -> Self {
+        Self { task, next: AtomicUsize::new(0) }
+    }
+
+    fn draw(&self) -> Option<(Method, String, String, u16)> {
+        let index = self.next.fetch_add(1, Ordering::Relaxed);
+        (index < self.task.count).then(|| request(self.task, index))
+    }
+}
+
 /// One request: method, path, body and the code to expect.
 fn request(task: &Task, index: usize) -> (Method, String, String, u16) {
     let of = |stem: &str, index: usize| format!("{stem}-{:?}-{}-{index}", task.way, task.clients).to_lowercase();
@@ -149,21 +166,17 @@ fn request(task: &Task, index: usize) -> (Method, String, String, u16) {
 
 fn requests(task: &Task) -> Outcome {
     let lines: Vec<Line> = (0..task.clients).map(|_| task.place.line(task.way == Way::Tls)).collect();
-    let next = AtomicUsize::new(0);
+    let all = Requests::of(task);
     go();
     let started = Instant::now();
     let one = |mut line: Line| {
         let mut times = Vec::new();
-        loop {
-            let index = next.fetch_add(1, Ordering::Relaxed);
-            if index >= task.count {
-                return times;
-            }
-            let (method, path, body, code) = request(task, index);
+        while let Some((method, path, body, code)) = all.draw() {
             let begun = Instant::now();
             assert_eq!(line.call(method.as_str(), &path, &body), code, "{method} {path}");
             times.push(begun.elapsed().as_secs_f64() * 1e3);
         }
+        times
     };
     let times = thread::scope(|scope| {
         let threads: Vec<_> = lines.into_iter().map(|line| scope.spawn(|| one(line))).collect();
@@ -250,23 +263,19 @@ async fn senders(task: &Task) -> Vec<Sender> {
 
 async fn requests2(task: &Task) -> Outcome {
     let senders = senders(task).await;
-    let next = AtomicUsize::new(0);
+    let all = Requests::of(task);
     go();
     let started = Instant::now();
     let one = |mut sender: Sender| {
-        let next = &next;
+        let all = &all;
         async move {
             let mut times = Vec::new();
-            loop {
-                let index = next.fetch_add(1, Ordering::Relaxed);
-                if index >= task.count {
-                    return times;
-                }
-                let (method, path, body, code) = request(task, index);
+            while let Some((method, path, body, code)) = all.draw() {
                 let begun = Instant::now();
                 assert_eq!(call2(&mut sender, http(method, &path, body)).await, code);
                 times.push(begun.elapsed().as_secs_f64() * 1e3);
             }
+            times
         }
     };
     let times = join_all(senders.into_iter().map(one)).await.into_iter().flatten().collect();

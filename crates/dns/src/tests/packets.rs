@@ -1,48 +1,16 @@
 //! Arbitrary packets: the handler answers or keeps silent, and never panics.
 
-use std::{
-    net::SocketAddr,
-    sync::{Arc, Mutex},
-};
+use std::{net::SocketAddr, sync::Arc};
 
 use arc_swap::ArcSwap;
 use hickory_proto::{
     op::{Message, OpCode, Query, ResponseCode},
-    rr::{DNSClass, Name, Record, RecordType},
-};
-use hickory_server::{
-    net::{NetError, runtime::TokioTime, xfer::Protocol},
-    server::{Request, RequestHandler as _, ResponseHandler, ResponseInfo},
-    zone_handler::MessageResponse,
+    rr::{DNSClass, Name, RecordType},
 };
 use proptest::prelude::*;
 
 use super::objects::cluster;
-use crate::{Config, Upstreams, handler::Handler, upstream::Upstream, zones::Zones};
-
-/// Keeps the code of what would be sent.
-#[derive(Clone, Default)]
-struct Sent(Arc<Mutex<Option<ResponseCode>>>);
-
-#[async_trait::async_trait]
-impl ResponseHandler for Sent {
-    async fn send_response<'a>(
-        &mut self,
-        response: MessageResponse<
-            '_,
-            'a,
-            impl Iterator<Item = &'a Record> + Send + 'a,
-            impl Iterator<Item = &'a Record> + Send + 'a,
-            impl Iterator<Item = &'a Record> + Send + 'a,
-            impl Iterator<Item = &'a Record> + Send + 'a,
-        >,
-    ) -> Result<ResponseInfo, NetError> {
-        *self.0.lock().unwrap() = Some(response.metadata().response_code);
-        let mut buffer = Vec::new();
-        let mut encoder = hickory_proto::serialize::binary::BinEncoder::new(&mut buffer);
-        Ok(response.destructive_emit(&mut encoder)?)
-    }
-}
+use crate::{Config, Upstreams, handler::Handler, long, upstream::Upstream, zones::Zones};
 
 fn handler() -> Handler {
     let index = Arc::new(ArcSwap::from_pointee(cluster().index().snapshot()));
@@ -51,14 +19,8 @@ fn handler() -> Handler {
 }
 
 async fn handle(handler: &Handler, packet: Vec<u8>) -> Option<ResponseCode> {
-    let client = SocketAddr::from(([10, 1, 0, 5], 4000));
-    let request = Request::from_bytes(packet, client, Protocol::Udp).ok()?;
-    if request.metadata.message_type == hickory_proto::op::MessageType::Response {
-        return None;
-    }
-    let sent = Sent::default();
-    handler.handle_request::<_, TokioTime>(&request, sent.clone()).await;
-    *sent.0.lock().unwrap()
+    let answer = long::answer(handler.clone(), packet, SocketAddr::from(([10, 1, 0, 5], 4000))).await?;
+    Some(Message::from_vec(&answer).unwrap().metadata.response_code)
 }
 
 fn runtime() -> tokio::runtime::Runtime {
@@ -125,6 +87,8 @@ async fn requests_that_are_not_for_us_are_refused() {
         (newer, ResponseCode::BADVERS),
         (of(Query::query(Name::from_ascii("example.com.").unwrap(), RecordType::A)), ResponseCode::ServFail),
     ] {
-        assert_eq!(handle(&handler, message.to_vec().unwrap()).await, Some(code));
+        // By number: 16 has two names.
+        let answered = handle(&handler, message.to_vec().unwrap()).await.map(u16::from);
+        assert_eq!(answered, Some(u16::from(code)), "{code}");
     }
 }

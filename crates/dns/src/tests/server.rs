@@ -114,18 +114,22 @@ async fn several_questions_on_one_tcp_connection() {
     }
 }
 
-/// Another server of ours stands for the rest of the world.
-#[tokio::test]
-async fn other_names_go_upstream() {
+/// Another server of ours that stands for the rest of the world: it knows `www.n.svc.example.com.`
+fn another() -> (SocketAddr, DropGuard) {
     let world = fixed::Objects {
         namespaces: vec![namespace("n")],
         services: vec![service("n", "www", "10.96.9.9", None)],
         ..fixed::Objects::default()
     };
-    let (upstream, _world) = start_with(
+    start_with(
         Config { domain: "example.com".to_owned(), upstreams: Upstreams::Servers(Vec::new()), ..Config::default() },
         world,
-    );
+    )
+}
+
+#[tokio::test]
+async fn other_names_go_upstream() {
+    let (upstream, _world) = another();
     let mut objects = cluster();
     objects.services.push(service("shop", "out", "www.n.svc.example.com", None));
     let (server, _guard) = start(vec![upstream], objects);
@@ -242,15 +246,7 @@ async fn dig_is_content() {
 /// More than one burst, with questions of each way among them.
 #[tokio::test]
 async fn each_question_of_a_burst_is_answered() {
-    let world = fixed::Objects {
-        namespaces: vec![namespace("n")],
-        services: vec![service("n", "www", "10.96.9.9", None)],
-        ..fixed::Objects::default()
-    };
-    let (upstream, _world) = start_with(
-        Config { domain: "example.com".to_owned(), upstreams: Upstreams::Servers(Vec::new()), ..Config::default() },
-        world,
-    );
+    let (upstream, _world) = another();
     let (server, _guard) = start(vec![upstream], cluster());
     let asked = [
         ("httpenv.default.svc.cluster.local.", RecordType::A, ResponseCode::NoError),
