@@ -73,9 +73,30 @@ impl Error {
         }
     }
 
+    /// What an answer that is no success says: a `Status`, or whatever stands between us and the server.
+    pub(crate) fn refusal(code: u16, text: String) -> Self {
+        match serde_json::from_str::<serde_json::Value>(&text) {
+            Ok(status) if status["kind"] == "Status" => Self::status(&status),
+            _ => Self::Status { reason: String::new(), message: text, code },
+        }
+    }
+
     /// Whether the server said that the object is not there.
     pub(crate) fn is_not_found(&self) -> bool {
         matches!(self, Self::Status { code: 404, reason, .. } if reason == "NotFound")
+    }
+
+    /// What the server said, or what this error says.
+    pub(crate) fn message(&self) -> String {
+        match self {
+            Self::Status { message, .. } => message.clone(),
+            other => other.to_string(),
+        }
+    }
+
+    /// Whether fields that are to be applied have other owners.
+    pub(crate) fn is_conflict_of_owners(&self) -> bool {
+        matches!(self, Self::Status { code: 409, message, .. } if message.starts_with("Apply failed with"))
     }
 
     /// The same error as it reads about the object of a file.

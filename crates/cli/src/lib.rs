@@ -24,6 +24,7 @@ mod print;
 mod session;
 mod stream;
 mod verbs;
+mod warnings;
 mod watch;
 
 use std::{io::Write, process::ExitCode};

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::{
     error::Error,
     print::{Format, name, print_object},
-    session::Session,
+    session::{Session, escaped},
 };
 
 /// Whether anything is changed at all.
@@ -42,8 +42,13 @@ impl Output {
 
     /// The query of a request that changes something on behalf of `manager`.
     pub(crate) fn query(&self, manager: &str) -> String {
+        self.query_as(&format!("kubectl-{manager}"))
+    }
+
+    /// The same with the manager's whole name.
+    pub(crate) fn query_as(&self, manager: &str) -> String {
         let dry = if self.dry_run == DryRun::Server { "&dryRun=All" } else { "" };
-        format!("?fieldManager=kubectl-{manager}&fieldValidation=Strict{dry}")
+        format!("?fieldManager={}&fieldValidation=Strict{dry}", escaped(manager))
     }
 
     /// What is put behind a message.

@@ -17,6 +17,7 @@ use crate::{
     error::Error,
     global::Global,
     stream::{self, Socket},
+    warnings::Warnings,
 };
 
 /// What the server is asked to answer with.
@@ -27,6 +28,8 @@ const AGENT: &str = concat!("skiff/", env!("CARGO_PKG_VERSION"));
 
 /// A strategic merge patch.
 pub(crate) const STRATEGIC: &str = "application/strategic-merge-patch+json";
+/// A configuration to be merged by field owners.
+pub(crate) const APPLY: &str = "application/apply-patch+yaml";
 /// A merge patch.
 pub(crate) const MERGE: &str = "application/merge-patch+json";
 
@@ -37,6 +40,7 @@ pub(crate) struct Session {
     namespace: String,
     discovery: tokio::sync::OnceCell<Discovery>,
     target: OnceLock<Target>,
+    warnings: Warnings,
     out: Mutex<Box<dyn Write + Send>>,
 }
 
@@ -62,7 +66,7 @@ impl Session {
     pub(crate) fn over(client: Client, global: Global, out: Box<dyn Write + Send>) -> Self {
         let namespace = global.namespace.clone().unwrap_or_else(|| client.default_namespace().to_owned());
         let (discovery, target) = (tokio::sync::OnceCell::new(), OnceLock::new());
-        Self { client, global, namespace, discovery, target, out: Mutex::new(out) }
+        Self { client, global, namespace, discovery, target, warnings: Warnings::default(), out: Mutex::new(out) }
     }
 
     /// Prints text as it is.
@@ -122,7 +126,7 @@ impl Session {
         body: Option<&Value>,
     ) -> Result<Value, Error> {
         let bytes = body.map(|body| body.to_string().into_bytes()).unwrap_or_default();
-        let text = self.client.request_text(request(method, path, accept, content, bytes)?).await?;
+        let text = self.ask(request(method, path, accept, content, bytes)?).await?;
         serde_json::from_str(&text).map_err(|error| Error::Parse { path: path.to_owned(), why: error.to_string() })
     }
 
@@ -138,7 +142,17 @@ impl Session {
 
     /// GETs text.
     pub(crate) async fn text(&self, path: &str) -> Result<String, Error> {
-        Ok(self.client.request_text(request(Method::GET, path, "*/*", JSON, Vec::new())?).await?)
+        self.ask(request(Method::GET, path, "*/*", JSON, Vec::new())?).await
+    }
+
+    /// Sends a request, tells what the server warns of, and returns the text of a good answer.
+    async fn ask(&self, request: Request<Vec<u8>>) -> Result<String, Error> {
+        let response = self.client.send(request.map(Into::into)).await?;
+        self.warnings.tell(response.headers());
+        let code = response.status();
+        let bytes = response.into_body().collect_bytes().await?;
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        if code.is_success() { Ok(text) } else { Err(Error::refusal(code.as_u16(), text)) }
     }
 
     /// GETs a WebSocket that speaks the channel protocol.

@@ -71,10 +71,12 @@ pub(crate) fn name(object: &Value) -> String {
 /// kubectl does.
 pub(crate) fn print_object(session: &Session, object: &Value, format: &Format) -> Result<(), Error> {
     let mut object = object.clone();
-    for one in object.get_mut("items").and_then(Value::as_array_mut).into_iter().flatten() {
-        hide_managed(one);
+    if matches!(format, Format::Json | Format::Yaml) {
+        for one in object.get_mut("items").and_then(Value::as_array_mut).into_iter().flatten() {
+            hide_managed(one);
+        }
+        hide_managed(&mut object);
     }
-    hide_managed(&mut object);
     let items = object.get("items").and_then(Value::as_array);
     let text = match format {
         Format::Json => format!("{}\n", pretty(&object)),

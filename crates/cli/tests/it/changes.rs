@@ -118,3 +118,30 @@ async fn the_server_tells_of_itself() {
     assert!(user.reads("cluster-info").await.starts_with("Kubernetes control plane is running at "));
     assert_eq!(user.reads("create token default").await.matches('.').count(), 2);
 }
+
+#[tokio::test]
+async fn the_server_applies() {
+    let user = User::new().await;
+    let file = |name: &str, data: &str| {
+        user.file(name, &format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: c}}\ndata: {data}\n"))
+    };
+    let (first, other) = (file("first.yaml", "{a: '1', b: '1'}"), file("other.yaml", "{b: '2'}"));
+    let applied = "configmap/c serverside-applied\n";
+    assert_eq!(user.reads(&format!("apply --server-side -f {first}")).await, applied);
+    assert_eq!(user.sees("get configmap c").await["metadata"]["annotations"], serde_json::Value::Null);
+    let owners = "get configmap c -o jsonpath={.metadata.managedFields[*].manager}";
+    assert_eq!(user.reads(owners).await, "kubectl");
+    let line = format!("apply --server-side --field-manager=two -f {other}");
+    assert!(!user.types(&line).await.0);
+    assert_eq!(user.sees("get configmap c").await["data"]["b"], "1");
+    assert_eq!(user.reads(&format!("{line} --force-conflicts")).await, applied);
+    assert_eq!(user.sees("get configmap c").await["data"], serde_json::json!({"a": "1", "b": "2"}));
+    let left = file("left.yaml", "{b: '2'}");
+    assert_eq!(
+        user.reads(&format!("apply --server-side -f {left} --dry-run=server")).await,
+        "configmap/c serverside-applied (server dry run)\n"
+    );
+    assert_eq!(user.reads(&format!("apply --server-side -f {left}")).await, applied);
+    assert_eq!(user.sees("get configmap c").await["data"], serde_json::json!({"b": "2"}));
+    assert!(!user.types(&format!("apply --server-side --dry-run=client -f {left}")).await.0);
+}

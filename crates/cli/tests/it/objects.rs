@@ -50,7 +50,9 @@ async fn apply_creates_configures_and_leaves_alone() {
     assert_eq!(user.reads(&format!("{apply} --dry-run=server")).await, "configmap/c configured (server dry run)\n");
     assert_eq!(user.reads(&apply).await, "configmap/c configured\n");
     assert_eq!(user.sees("get cm c").await["data"], serde_json::json!({ "a": "1", "d": "4" }));
-    assert!(!user.types(&format!("{apply} --server-side")).await.0);
+    user.file("c.yaml", &manifest("  d: \"5\"\n"));
+    assert_eq!(user.reads(&format!("{apply} --server-side")).await, "configmap/c serverside-applied\n");
+    assert_eq!(user.sees("get cm c").await["data"], serde_json::json!({ "a": "1", "d": "5" }));
     assert_eq!(user.reads(&format!("delete -f {file}")).await, "configmap \"c\" deleted\n");
 }
 

@@ -18,7 +18,7 @@ use crate::{
     files,
     output::{Failures, Output},
     print::{Format, as_list, print_object},
-    session::{JSON, MERGE, STRATEGIC, Session},
+    session::{APPLY, JSON, MERGE, STRATEGIC, Session},
 };
 
 /// Where `apply` notes what it applied.
@@ -33,9 +33,15 @@ pub struct Apply {
     /// Only objects with these labels
     #[arg(long, short = 'l')]
     selector: Option<String>,
-    /// Let the server merge by field owners; this server does not offer that yet
+    /// Let the server merge by field owners
     #[arg(long, num_args = 0..=1, default_missing_value = "true", default_value_t = false, require_equals = true, action = ArgAction::Set)]
     server_side: bool,
+    /// With --server-side: take over fields that others own
+    #[arg(long, requires = "server_side")]
+    force_conflicts: bool,
+    /// With --server-side: the owner of the applied fields
+    #[arg(long, default_value = "kubectl", value_name = "NAME")]
+    field_manager: String,
     #[command(flatten)]
     output: Output,
 }
@@ -45,16 +51,16 @@ struct Wanted {
     resource: ResourceType,
     namespace: String,
     name: String,
-    /// The manifest with the annotation in it.
+    /// The manifest, with its namespace.
     object: Value,
 }
 
 impl Apply {
     /// Applies.
     pub(crate) async fn run(&self, session: &Session) -> Result<ExitCode, Error> {
-        if self.server_side {
+        if self.server_side && self.output.is_client() {
             return Err(Error::usage(
-                "--server-side: this version applies on the client's side only; leave the flag out",
+                "--dry-run=client doesn't work with --server-side (did you mean --dry-run=server instead?)",
             ));
         }
         let format = Format::parse(self.output.output.as_deref())?;
@@ -88,8 +94,12 @@ impl Apply {
     }
 
     async fn one(&self, session: &Session, object: Value, file: &str) -> Result<(Value, &'static str), Error> {
-        let wanted = Wanted::of(session, object).await?;
+        let mut wanted = Wanted::of(session, object).await?;
         let path = wanted.resource.object(&wanted.namespace, &wanted.name);
+        if self.server_side {
+            return Ok((self.on_the_server(session, &wanted, &path).await?, "serverside-applied"));
+        }
+        annotate(&mut wanted.object);
         match session.get(&path, JSON).await {
             Err(error) if error.is_not_found() => {
                 let created = self.create(session, wanted).await;
@@ -101,6 +111,22 @@ impl Apply {
                 .await
                 .map_err(|error| error.about_file("applying patch to", file)),
         }
+    }
+
+    /// Sends the manifest as it is: the server knows whose the fields are.
+    async fn on_the_server(&self, session: &Session, wanted: &Wanted, path: &str) -> Result<Value, Error> {
+        let query = self.output.query_as(&self.field_manager);
+        let path = format!("{path}{query}&force={}", self.force_conflicts);
+        session.patch(&path, APPLY, &wanted.object).await.map_err(|error| {
+            if error.is_conflict_of_owners() {
+                return Error::Failed(format!(
+                    "{}\nThese fields have other owners. To own them instead, add --force-conflicts; to leave them to \
+                     their owners, take them out of the manifest; to share them, give them the values they have.",
+                    error.message()
+                ));
+            }
+            error
+        })
     }
 
     async fn create(&self, session: &Session, wanted: Wanted) -> Result<Value, Error> {
@@ -157,7 +183,6 @@ impl Wanted {
         if resource.namespaced {
             object["metadata"]["namespace"] = json!(namespace);
         }
-        annotate(&mut object);
         Ok(Self { resource, namespace, name, object })
     }
 }
