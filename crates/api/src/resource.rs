@@ -4,6 +4,7 @@
 mod any;
 mod decode;
 mod strategy;
+mod unheeded;
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
@@ -20,6 +21,7 @@ use crate::validate::names::{self, NameCheck};
 pub use any::{AnyResource, Part};
 pub use decode::FieldValidation;
 pub(crate) use strategy::{carry, carry_metadata};
+pub use unheeded::Unheeded;
 
 /// Where the objects of a kind live.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -144,8 +146,6 @@ pub(crate) struct Rules {
     pub(crate) fields: &'static [(&'static str, &'static str)],
     /// The cells of its row.
     pub(crate) cells: fn(&Value, Timestamp) -> Vec<Value>,
-    /// What whoever creates or changes one has to be told about what comes of it.
-    pub(crate) warn: fn(&Value) -> Option<String>,
     /// What whoever creates or changes one has to be told about what it says.
     pub(crate) warnings: fn(&Value) -> Vec<String>,
     /// The parts with a path of their own that have rules of their own, by name.
@@ -170,7 +170,6 @@ impl Rules {
         generation: None,
         fields: &[],
         cells: |object, now| vec![meta::name(object).into(), crate::print::age(object, now)],
-        warn: |_| None,
         warnings: |_| Vec::new(),
         parts: &[],
         keeps_dependents: false,
@@ -204,6 +203,8 @@ pub struct Resource {
     pub durability: Durability,
     /// Its type in the schema: `io.k8s.api.core.v1.Pod`.
     pub type_name: &'static str,
+    /// What nothing here does with its objects, though the API promises it.
+    pub unheeded: Option<Unheeded>,
     /// The columns of its table.
     pub columns: &'static [Column],
     pub(crate) rules: Rules,
@@ -274,6 +275,7 @@ impl Resource {
         subresources: &[],
         durability: Durability::Disk,
         type_name: "",
+        unheeded: None,
         columns: &[Column::NAME, Column::AGE],
         rules: Rules::PLAIN,
     };

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::field_error::{FieldError, Path};
 use crate::meta;
 use crate::print;
-use crate::resource::{Column, Resource, Rules, Subresource};
+use crate::resource::{Column, Resource, Rules, Subresource, Unheeded};
 use crate::validate::names;
 use crate::value::{Read as _, existing, fill};
 
@@ -23,6 +23,10 @@ pub(super) static API_SERVICES: Resource = Resource {
     categories: &["api-extensions"],
     subresources: &[Subresource::of_kind("status", GROUP, "APIService", TYPE)],
     type_name: TYPE,
+    unheeded: Some(
+        Unheeded::but("stays unavailable: skiff does not pass requests on to other API servers yet")
+            .given("/spec/service", ""),
+    ),
     columns: &[
         Column::NAME,
         Column::new("Service", "The Service that answers for it."),
@@ -39,13 +43,6 @@ pub(super) static API_SERVICES: Resource = Resource {
         validate,
         initial_status: Some(initial_status),
         cells,
-        warn: |service| {
-            service["spec"]["service"].is_object().then(|| {
-                "spec.service: this server does not pass requests on to other API servers; the APIService stays \
-                     unavailable"
-                    .to_owned()
-            })
-        },
         ..Rules::PLAIN
     },
     ..Resource::CLUSTER

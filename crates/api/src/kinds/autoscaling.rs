@@ -7,7 +7,7 @@ mod validate;
 
 use serde_json::{Value, json};
 
-use crate::resource::{Column, PartRules, Resource, Rules, Stored, Subresource};
+use crate::resource::{Column, PartRules, Resource, Rules, Stored, Subresource, Unheeded};
 
 const V1: &str = "io.k8s.api.autoscaling.v1.HorizontalPodAutoscaler";
 const V2: &str = "io.k8s.api.autoscaling.v2.HorizontalPodAutoscaler";
@@ -28,6 +28,7 @@ const NAMES: Resource = Resource {
     singular: "horizontalpodautoscaler",
     short_names: &["hpa"],
     categories: &["all"],
+    unheeded: Some(Unheeded::NO_CONTROLLER),
     columns: COLUMNS,
     ..Resource::NAMESPACED
 };

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::meta;
 use crate::print;
-use crate::resource::{Column, PartRules, Resource, Rules, Subresource};
+use crate::resource::{Column, PartRules, Resource, Rules, Subresource, Unheeded};
 use crate::time;
 use crate::validate::names;
 use crate::value::{Read as _, items_mut, object, put, take};
@@ -29,6 +29,8 @@ pub(super) static SIGNING_REQUESTS: Resource = Resource {
         Subresource::of_kind("status", GROUP, KIND, TYPE),
     ],
     type_name: TYPE,
+    unheeded: Some(Unheeded::but("nothing signs it: skiff has no signer of its own yet, so that an approved request is up to a controller of yours")
+.given("/spec/signerName", "kubernetes.io/")),
     columns: &[
         Column::NAME,
         Column::AGE,
@@ -48,15 +50,6 @@ pub(super) static SIGNING_REQUESTS: Resource = Resource {
         ],
         fields: &[("spec.signerName", "/spec/signerName")],
         cells,
-        warn: |request| {
-            let signer = request["spec"].text("signerName");
-            signer.starts_with("kubernetes.io/").then(|| {
-                format!(
-                    "spec.signerName: this server has no signer {signer:?}: the request is stored and can be \
-                             approved, and is then up to a controller of your own"
-                )
-            })
-        },
         ..Rules::PLAIN
     },
     ..Resource::CLUSTER

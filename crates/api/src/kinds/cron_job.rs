@@ -9,7 +9,7 @@ use crate::field_error::{FieldError, Path};
 use crate::kinds::common;
 use crate::meta;
 use crate::print;
-use crate::resource::{Column, Resource, Rules, Subresource};
+use crate::resource::{Column, Resource, Rules, Subresource, Unheeded};
 use crate::time;
 use crate::validate::{cron, objectmeta};
 use crate::value::{Read as _, existing, fill, object};
@@ -28,6 +28,7 @@ pub(super) static CRON_JOBS: Resource = Resource {
     categories: &["all"],
     subresources: &[Subresource::of_kind("status", "batch", "CronJob", TYPE)],
     type_name: TYPE,
+    unheeded: Some(Unheeded::NO_CONTROLLER),
     columns: &[
         Column::NAME,
         Column::new("Schedule", "When its Jobs are made."),

@@ -8,7 +8,7 @@ use crate::field_error::{FieldError, Path};
 use crate::kinds::common;
 use crate::meta;
 use crate::print;
-use crate::resource::{Column, PartRules, Resource, Rules, Subresource};
+use crate::resource::{Column, PartRules, Resource, Rules, Subresource, Unheeded};
 use crate::value::{Read as _, fill, object};
 
 const SPEC: Path<'static> = Path::new("spec");
@@ -25,6 +25,7 @@ pub(super) static DAEMON_SETS: Resource = Resource {
     categories: &["all"],
     subresources: &[Subresource::of_kind("status", "apps", "DaemonSet", TYPE)],
     type_name: TYPE,
+    unheeded: Some(Unheeded::NO_CONTROLLER),
     columns: &[
         Column::NAME,
         Column::new("Desired", "How many nodes should run its pod.").integer(),

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::common::spec_changed;
 use crate::meta;
 use crate::print;
-use crate::resource::{Column, PartRules, Resource, Rules, Subresource};
+use crate::resource::{Column, PartRules, Resource, Rules, Subresource, Unheeded};
 use crate::value::{Read as _, existing, fill, items_mut};
 
 const GROUP: &str = "resource.k8s.io";
@@ -21,6 +21,7 @@ pub(super) static DEVICE_CLASSES: Resource = Resource {
     plural: "deviceclasses",
     singular: "deviceclass",
     type_name: "io.k8s.api.resource.v1.DeviceClass",
+    unheeded: Some(Unheeded::but("nothing acts on it: skiff's scheduler does not allocate devices yet")),
     columns: PLAIN,
     rules: Rules { validate: validate::class, generation: Some(spec_changed), ..Rules::PLAIN },
     ..Resource::CLUSTER
@@ -33,6 +34,7 @@ pub(super) static RESOURCE_CLAIMS: Resource = Resource {
     singular: "resourceclaim",
     subresources: &[Subresource::of_kind("status", GROUP, "ResourceClaim", CLAIM)],
     type_name: CLAIM,
+    unheeded: Some(Unheeded::but("stays pending: skiff's scheduler does not allocate devices yet")),
     columns: &[Column::NAME, Column::new("State", "Whether it has devices, and users."), Column::AGE],
     rules: Rules {
         default: |claim| {
@@ -47,13 +49,6 @@ pub(super) static RESOURCE_CLAIMS: Resource = Resource {
         cells: |claim: &Value, now: Timestamp| {
             vec![meta::name(claim).into(), state(claim).into(), print::age(claim, now)]
         },
-        warn: |_| {
-            Some(
-                "this server's scheduler does not allocate devices: the claim stays pending until somebody else \
-                     writes its status"
-                    .to_owned(),
-            )
-        },
         ..Rules::PLAIN
     },
     ..Resource::NAMESPACED
@@ -65,6 +60,7 @@ pub(super) static RESOURCE_CLAIM_TEMPLATES: Resource = Resource {
     plural: "resourceclaimtemplates",
     singular: "resourceclaimtemplate",
     type_name: "io.k8s.api.resource.v1.ResourceClaimTemplate",
+    unheeded: Some(Unheeded::but("nothing makes claims of it: skiff's scheduler does not allocate devices yet")),
     columns: PLAIN,
     rules: Rules {
         default: |template| {
@@ -85,6 +81,7 @@ pub(super) static RESOURCE_SLICES: Resource = Resource {
     plural: "resourceslices",
     singular: "resourceslice",
     type_name: "io.k8s.api.resource.v1.ResourceSlice",
+    unheeded: Some(Unheeded::but("nothing acts on it: skiff's scheduler does not allocate devices yet")),
     columns: &[
         Column::NAME,
         Column::new("Node", "The node that has the devices."),

@@ -8,7 +8,7 @@ use crate::field_error::{FieldError, Path};
 use crate::kinds::common;
 use crate::meta;
 use crate::print;
-use crate::resource::{Column, PartRules, Resource, Rules, Subresource};
+use crate::resource::{Column, PartRules, Resource, Rules, Subresource, Unheeded};
 use crate::value::Read as _;
 
 const TYPE: &str = "io.k8s.api.policy.v1.PodDisruptionBudget";
@@ -21,6 +21,9 @@ pub(super) static POD_DISRUPTION_BUDGETS: Resource = Resource {
     short_names: &["pdb"],
     subresources: &[Subresource::of_kind("status", "policy", "PodDisruptionBudget", TYPE)],
     type_name: TYPE,
+    unheeded: Some(Unheeded::but(
+        "nothing writes its status: skiff has no PodDisruptionBudget controller yet, and evicts none of its pods until the status says that it may",
+    )),
     columns: &[
         Column::NAME,
         Column::new("Min Available", "How many pods must be there."),

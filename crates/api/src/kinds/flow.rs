@@ -8,13 +8,12 @@ use serde_json::{Value, json};
 use super::common::spec_changed;
 use crate::meta;
 use crate::print;
-use crate::resource::{Column, Resource, Rules, Subresource};
+use crate::resource::{Column, Resource, Rules, Subresource, Unheeded};
 use crate::value::{Read as _, existing, fill, object};
 
 const GROUP: &str = "flowcontrol.apiserver.k8s.io";
 const SCHEMA: &str = "io.k8s.api.flowcontrol.v1.FlowSchema";
 const LEVEL: &str = "io.k8s.api.flowcontrol.v1.PriorityLevelConfiguration";
-const NO_EFFECT: &str = "this server does not queue requests by priority: the object is stored and has no effect";
 
 pub(super) static FLOW_SCHEMAS: Resource = Resource {
     group: GROUP,
@@ -23,6 +22,7 @@ pub(super) static FLOW_SCHEMAS: Resource = Resource {
     singular: "flowschema",
     subresources: &[Subresource::of_kind("status", GROUP, "FlowSchema", SCHEMA)],
     type_name: SCHEMA,
+    unheeded: Some(Unheeded::but("nothing acts on it: skiff does not queue requests by priority yet")),
     columns: &[
         Column::NAME,
         Column::new("PriorityLevel", "The level of its requests."),
@@ -44,7 +44,6 @@ pub(super) static FLOW_SCHEMAS: Resource = Resource {
         initial_status: Some(|_| json!({})),
         generation: Some(spec_changed),
         cells: schema_cells,
-        warn: |_| Some(NO_EFFECT.to_owned()),
         ..Rules::PLAIN
     },
     ..Resource::CLUSTER
@@ -57,6 +56,7 @@ pub(super) static PRIORITY_LEVELS: Resource = Resource {
     singular: "prioritylevelconfiguration",
     subresources: &[Subresource::of_kind("status", GROUP, "PriorityLevelConfiguration", LEVEL)],
     type_name: LEVEL,
+    unheeded: Some(Unheeded::but("nothing acts on it: skiff does not queue requests by priority yet")),
     columns: &[
         Column::NAME,
         Column::new("Type", "Whether it is limited."),
@@ -72,7 +72,6 @@ pub(super) static PRIORITY_LEVELS: Resource = Resource {
         initial_status: Some(|_| json!({})),
         generation: Some(spec_changed),
         cells: level_cells,
-        warn: |_| Some(NO_EFFECT.to_owned()),
         ..Rules::PLAIN
     },
     ..Resource::CLUSTER

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::common::spec_changed;
 use crate::meta;
 use crate::print;
-use crate::resource::{Column, PartRules, Resource, Rules, Subresource};
+use crate::resource::{Column, PartRules, Resource, Rules, Subresource, Unheeded};
 use crate::value::{Read as _, existing, fill};
 
 const GROUP: &str = "networking.k8s.io";
@@ -22,6 +22,7 @@ pub(super) static INGRESSES: Resource = Resource {
     short_names: &["ing"],
     subresources: &[Subresource::of_kind("status", GROUP, "Ingress", TYPE)],
     type_name: TYPE,
+    unheeded: Some(Unheeded::but("nothing serves it: skiff has no Ingress controller yet")),
     columns: &[
         Column::NAME,
         Column::new("Class", "Who serves it."),
@@ -47,6 +48,7 @@ pub(super) static INGRESS_CLASSES: Resource = Resource {
     plural: "ingressclasses",
     singular: "ingressclass",
     type_name: "io.k8s.api.networking.v1.IngressClass",
+    unheeded: Some(Unheeded::but("nothing serves its Ingresses: skiff has no Ingress controller yet")),
     columns: &[
         Column::NAME,
         Column::new("Controller", "Who serves Ingresses of this class."),

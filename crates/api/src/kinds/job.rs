@@ -10,7 +10,7 @@ use super::common::spec_changed;
 use super::template::{CONTAINERS, IMAGES, SELECTOR, count};
 use crate::meta;
 use crate::print;
-use crate::resource::{Column, PartRules, Resource, Rules, Subresource};
+use crate::resource::{Column, PartRules, Resource, Rules, Subresource, Unheeded};
 use crate::time;
 use crate::value::Read as _;
 
@@ -27,6 +27,7 @@ pub(super) static JOBS: Resource = Resource {
     categories: &["all"],
     subresources: &[Subresource::of_kind("status", "batch", "Job", TYPE)],
     type_name: TYPE,
+    unheeded: Some(Unheeded::NO_CONTROLLER),
     columns: &[
         Column::NAME,
         Column::new("Status", "How it stands."),

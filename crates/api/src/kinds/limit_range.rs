@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::field_error::{FieldError, Path};
 use crate::meta;
 use crate::quantity::Quantity;
-use crate::resource::{Column, Resource, Rules};
+use crate::resource::{Column, Resource, Rules, Unheeded};
 use crate::validate::names;
 use crate::value::{Read as _, fill, items_mut, object};
 
@@ -17,6 +17,7 @@ pub(super) static LIMIT_RANGES: Resource = Resource {
     singular: "limitrange",
     short_names: &["limits"],
     type_name: "io.k8s.api.core.v1.LimitRange",
+    unheeded: Some(Unheeded::but("nothing enforces it: skiff has no LimitRange admission yet")),
     columns: &[Column::NAME, Column { type_: "date", ..Column::new("Created At", "When it was made.") }],
     rules: Rules {
         default,

@@ -7,7 +7,7 @@ use super::common::{label_selector, one_of_or_none, port_number, problems, spec_
 use crate::field_error::{FieldError, Path};
 use crate::meta;
 use crate::print;
-use crate::resource::{Column, Resource, Rules};
+use crate::resource::{Column, Resource, Rules, Unheeded};
 use crate::validate::names;
 use crate::value::{Read as _, existing, fill, items_mut, object};
 
@@ -20,14 +20,12 @@ pub(super) static NETWORK_POLICIES: Resource = Resource {
     singular: "networkpolicy",
     short_names: &["netpol"],
     type_name: "io.k8s.api.networking.v1.NetworkPolicy",
+    unheeded: Some(Unheeded::but("nothing enforces it: skiff has no network policies yet")),
     columns: &[Column::NAME, Column::new("Pod-Selector", "The labels of the pods it is about."), Column::AGE],
     rules: Rules {
         default,
         validate,
         generation: Some(spec_changed),
-        warn: |_| {
-            Some("this server does not enforce network policies: the object is stored and has no effect".to_owned())
-        },
         cells: |policy: &Value, now: Timestamp| {
             let selector = print::selector(&policy["spec"]["podSelector"]);
             vec![meta::name(policy).into(), selector, print::age(policy, now)]

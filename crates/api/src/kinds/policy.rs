@@ -9,7 +9,7 @@ use super::common::spec_changed;
 use super::webhook::{CATEGORIES, GROUP};
 use crate::meta;
 use crate::print;
-use crate::resource::{Column, Resource, Rules, Subresource};
+use crate::resource::{Column, Resource, Rules, Subresource, Unheeded};
 use crate::value::{Read as _, existing, fill, items_mut, object};
 
 const VALIDATING_TYPE: &str = "io.k8s.api.admissionregistration.v1.ValidatingAdmissionPolicy";
@@ -21,9 +21,9 @@ const BINDING_COLUMNS: &[Column] = &[
     Column::new("ParamRef", "The parameters that it gets."),
     Column::AGE,
 ];
-const NO_EFFECT: &str = "this server does not evaluate admission policies: the object is stored and has no effect";
 
-const PLAIN: Rules = Rules { generation: Some(spec_changed), warn: |_| Some(NO_EFFECT.to_owned()), ..Rules::PLAIN };
+const POLICIES: Unheeded = Unheeded::but("nothing enforces it: skiff does not evaluate admission policies yet");
+const PLAIN: Rules = Rules { generation: Some(spec_changed), ..Rules::PLAIN };
 
 pub(super) static VALIDATING: Resource = Resource {
     group: GROUP,
@@ -33,6 +33,7 @@ pub(super) static VALIDATING: Resource = Resource {
     categories: CATEGORIES,
     subresources: &[Subresource::of_kind("status", GROUP, "ValidatingAdmissionPolicy", VALIDATING_TYPE)],
     type_name: VALIDATING_TYPE,
+    unheeded: Some(POLICIES),
     columns: &[
         Column::NAME,
         Column::new("Validations", "How many conditions it has.").integer(),
@@ -56,6 +57,7 @@ pub(super) static MUTATING: Resource = Resource {
     singular: "mutatingadmissionpolicy",
     categories: CATEGORIES,
     type_name: "io.k8s.api.admissionregistration.v1.MutatingAdmissionPolicy",
+    unheeded: Some(POLICIES),
     columns: &[Column::NAME, Column::new("Mutations", "How many changes it makes.").integer(), PARAM_KIND, Column::AGE],
     rules: Rules {
         default: |policy| {
@@ -78,6 +80,7 @@ pub(super) static VALIDATING_BINDINGS: Resource = Resource {
     singular: "validatingadmissionpolicybinding",
     categories: CATEGORIES,
     type_name: "io.k8s.api.admissionregistration.v1.ValidatingAdmissionPolicyBinding",
+    unheeded: Some(POLICIES),
     columns: BINDING_COLUMNS,
     rules: Rules {
         default: default_binding,
@@ -95,6 +98,7 @@ pub(super) static MUTATING_BINDINGS: Resource = Resource {
     singular: "mutatingadmissionpolicybinding",
     categories: CATEGORIES,
     type_name: "io.k8s.api.admissionregistration.v1.MutatingAdmissionPolicyBinding",
+    unheeded: Some(POLICIES),
     columns: BINDING_COLUMNS,
     rules: Rules {
         default: default_binding,

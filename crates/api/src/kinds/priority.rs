@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::field_error::{FieldError, Path};
 use crate::meta;
 use crate::print;
-use crate::resource::{Column, Resource, Rules};
+use crate::resource::{Column, Resource, Rules, Unheeded};
 use crate::value::{Read as _, fill};
 
 /// Users' classes are at most this high.
@@ -20,6 +20,9 @@ pub(super) static PRIORITY_CLASSES: Resource = Resource {
     singular: "priorityclass",
     short_names: &["pc"],
     type_name: "io.k8s.api.scheduling.v1.PriorityClass",
+    unheeded: Some(Unheeded::but(
+        "only gives pods their number: skiff's scheduler neither orders pods by it nor displaces any yet",
+    )),
     columns: &[
         Column::NAME,
         Column::new("Value", "The priority of its pods.").integer(),

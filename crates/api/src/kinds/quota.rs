@@ -9,7 +9,7 @@ use crate::kinds::common;
 use crate::meta;
 use crate::print;
 use crate::quantity::Quantity;
-use crate::resource::{Column, PartRules, Resource, Rules, Subresource};
+use crate::resource::{Column, PartRules, Resource, Rules, Subresource, Unheeded};
 use crate::validate::names;
 use crate::value::Read as _;
 
@@ -48,6 +48,7 @@ pub(super) static RESOURCE_QUOTAS: Resource = Resource {
     short_names: &["quota"],
     subresources: &[Subresource::of_kind("status", "", "ResourceQuota", TYPE)],
     type_name: TYPE,
+    unheeded: Some(Unheeded::but("nothing enforces it: skiff neither counts nor limits what a namespace uses yet")),
     columns: &[
         Column::NAME,
         Column::new("Request", "How much is asked for, of how much."),

@@ -7,7 +7,7 @@ use crate::field_error::{FieldError, Path};
 use crate::meta;
 use crate::print;
 use crate::quantity::Quantity;
-use crate::resource::{Column, Resource, Rules};
+use crate::resource::{Column, Resource, Rules, Unheeded};
 use crate::validate::{names, objectmeta};
 use crate::value::Read as _;
 
@@ -17,6 +17,9 @@ pub(super) static RUNTIME_CLASSES: Resource = Resource {
     plural: "runtimeclasses",
     singular: "runtimeclass",
     type_name: "io.k8s.api.node.v1.RuntimeClass",
+    unheeded: Some(Unheeded::but(
+        "no pod that names it can run: skiff's kubelet has one runtime, and refuses such pods",
+    )),
     columns: &[Column::NAME, Column::new("Handler", "What the node calls it."), Column::AGE],
     rules: Rules {
         validate,

@@ -10,7 +10,7 @@ use super::common::{IMMUTABLE, problems};
 use crate::field_error::{FieldError, Path};
 use crate::meta;
 use crate::print;
-use crate::resource::{Column, Resource, Rules, Subresource};
+use crate::resource::{Column, Resource, Rules, Subresource, Unheeded};
 use crate::validate::names;
 use crate::value::Read as _;
 
@@ -25,16 +25,12 @@ pub(super) static SERVICE_CIDRS: Resource = Resource {
     singular: "servicecidr",
     subresources: &[Subresource::of_kind("status", GROUP, "ServiceCIDR", TYPE)],
     type_name: TYPE,
+    unheeded: Some(Unheeded::but(
+        "nothing acts on it: skiff takes the addresses of Services only from the range that it was started with",
+    )),
     columns: &[Column::NAME, Column::new("CIDRs", "The ranges."), Column::AGE],
     rules: Rules {
         validate: validate_range,
-        warn: |_| {
-            Some(
-                "this server takes the addresses of Services only from the range that it was started with: the \
-                     object is stored and has no effect"
-                    .to_owned(),
-            )
-        },
         validate_update: update_range,
         initial_status: Some(initial_status),
         cells: |range: &Value, now: Timestamp| {
@@ -53,6 +49,7 @@ pub(super) static IP_ADDRESSES: Resource = Resource {
     singular: "ipaddress",
     short_names: &["ip"],
     type_name: "io.k8s.api.networking.v1.IPAddress",
+    unheeded: Some(Unheeded::but("nothing acts on it: skiff keeps no IPAddresses for the addresses of Services")),
     columns: &[Column::NAME, Column::new("ParentRef", "Who has it."), Column::AGE],
     rules: Rules {
         name: |name, _| match name.parse::<IpAddr>() {

@@ -10,7 +10,7 @@ use crate::field_error::{FieldError, Path};
 use crate::kinds::common;
 use crate::meta;
 use crate::print;
-use crate::resource::{Column, PartRules, Resource, Rules, Subresource};
+use crate::resource::{Column, PartRules, Resource, Rules, Subresource, Unheeded};
 use crate::value::{Read as _, fill, items_mut, object, put, take};
 
 const SPEC: Path<'static> = Path::new("spec");
@@ -35,6 +35,7 @@ pub(super) static STATEFUL_SETS: Resource = Resource {
     categories: &["all"],
     subresources: &[Subresource::SCALE, Subresource::of_kind("status", "apps", "StatefulSet", TYPE)],
     type_name: TYPE,
+    unheeded: Some(Unheeded::NO_CONTROLLER),
     columns: &[
         Column::NAME,
         Column::new("Ready", "How many pods are ready, of how many."),

@@ -6,7 +6,7 @@ mod validate;
 
 use serde_json::{Value, json};
 
-use crate::resource::{Column, Resource, Rules, Subresource};
+use crate::resource::{Column, Resource, Rules, Subresource, Unheeded};
 use crate::validate::names;
 use crate::value::{Read as _, fill, object};
 
@@ -20,6 +20,7 @@ pub(super) static STORAGE_CLASSES: Resource = Resource {
     singular: "storageclass",
     short_names: &["sc"],
     type_name: "io.k8s.api.storage.v1.StorageClass",
+    unheeded: Some(Unheeded::but("nothing acts on it: skiff has no PersistentVolume controller yet")),
     columns: &[
         Column::NAME,
         Column::new("Provisioner", "Who makes its volumes."),
@@ -48,6 +49,7 @@ pub(super) static VOLUME_ATTRIBUTES_CLASSES: Resource = Resource {
     singular: "volumeattributesclass",
     short_names: &["vac"],
     type_name: "io.k8s.api.storage.v1.VolumeAttributesClass",
+    unheeded: Some(Unheeded::but("nothing acts on it: skiff has no PersistentVolume controller yet")),
     columns: &[Column::NAME, Column::new("DriverName", "Who gives volumes these attributes."), Column::AGE],
     rules: Rules {
         validate: validate::attributes,
@@ -64,6 +66,7 @@ pub(super) static CSI_DRIVERS: Resource = Resource {
     plural: "csidrivers",
     singular: "csidriver",
     type_name: "io.k8s.api.storage.v1.CSIDriver",
+    unheeded: Some(Unheeded::but("nothing acts on it: skiff's kubelet runs no CSI drivers yet")),
     columns: &[
         Column::NAME,
         Column::new("AttachRequired", "Whether its volumes have to be attached to nodes.").boolean(),
@@ -76,7 +79,6 @@ pub(super) static CSI_DRIVERS: Resource = Resource {
     ],
     rules: Rules {
         default: default_driver,
-        warn: |_| Some("this server's nodes run no CSI drivers: the object is stored and has no effect".to_owned()),
         validate: validate::driver,
         validate_update: validate::driver_update,
         cells: print::driver,
@@ -91,6 +93,7 @@ pub(super) static CSI_NODES: Resource = Resource {
     plural: "csinodes",
     singular: "csinode",
     type_name: "io.k8s.api.storage.v1.CSINode",
+    unheeded: Some(Unheeded::but("nothing acts on it: skiff's kubelet runs no CSI drivers yet")),
     columns: &[Column::NAME, Column::new("Drivers", "How many drivers there are on the node.").integer(), Column::AGE],
     rules: Rules {
         validate: validate::node,
@@ -107,6 +110,7 @@ pub(super) static CSI_STORAGE_CAPACITIES: Resource = Resource {
     plural: "csistoragecapacities",
     singular: "csistoragecapacity",
     type_name: "io.k8s.api.storage.v1.CSIStorageCapacity",
+    unheeded: Some(Unheeded::but("nothing acts on it: skiff's scheduler does not look at the capacity of storage yet")),
     columns: &[
         Column::NAME,
         Column::new("StorageClassName", "The class whose volumes could be made."),
@@ -128,6 +132,7 @@ pub(super) static VOLUME_ATTACHMENTS: Resource = Resource {
     singular: "volumeattachment",
     subresources: &[Subresource::of_kind("status", GROUP, "VolumeAttachment", ATTACHMENT)],
     type_name: ATTACHMENT,
+    unheeded: Some(Unheeded::but("nothing acts on it: skiff has no controller that attaches volumes yet")),
     columns: &[
         Column::NAME,
         Column::new("Attacher", "Who attaches it.").format("name"),

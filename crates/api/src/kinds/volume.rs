@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::meta;
 use crate::print;
 use crate::quantity::Quantity;
-use crate::resource::{Column, Resource, Rules, Subresource};
+use crate::resource::{Column, Resource, Rules, Subresource, Unheeded};
 use crate::value::{Read as _, existing, fill, object, put};
 
 const VOLUME: &str = "io.k8s.api.core.v1.PersistentVolume";
@@ -27,6 +27,7 @@ pub(super) static PERSISTENT_VOLUMES: Resource = Resource {
     short_names: &["pv"],
     subresources: &[Subresource::of_kind("status", "", "PersistentVolume", VOLUME)],
     type_name: VOLUME,
+    unheeded: Some(Unheeded::but("nothing binds it: skiff has no PersistentVolume controller yet")),
     columns: &[
         Column::NAME,
         Column::new("Capacity", "How much it holds."),
@@ -61,6 +62,9 @@ pub(super) static PERSISTENT_VOLUME_CLAIMS: Resource = Resource {
     short_names: &["pvc"],
     subresources: &[Subresource::of_kind("status", "", "PersistentVolumeClaim", CLAIM)],
     type_name: CLAIM,
+    unheeded: Some(Unheeded::but(
+        "nothing binds it: skiff has no PersistentVolume controller yet, and its kubelet mounts no claims",
+    )),
     columns: &[
         Column::NAME,
         Column::new("Status", "Whether it has a volume."),

@@ -7,11 +7,13 @@ use serde_json::{Value, json};
 
 use crate::meta;
 use crate::print;
-use crate::resource::{Column, Resource, Rules};
+use crate::resource::{Column, Resource, Rules, Unheeded};
 use crate::value::{Read as _, existing, fill, items_mut};
 
 pub(super) const GROUP: &str = "admissionregistration.k8s.io";
 pub(super) const CATEGORIES: &[&str] = &["api-extensions"];
+const WEBHOOKS: Unheeded =
+    Unheeded::but("nothing calls its webhooks: skiff has no admission webhooks yet").given("/webhooks", "");
 const COLUMNS: &[Column] = &[Column::NAME, Column::new("Webhooks", "How many are asked.").integer(), Column::AGE];
 
 pub(super) static VALIDATING: Resource = Resource {
@@ -21,6 +23,7 @@ pub(super) static VALIDATING: Resource = Resource {
     singular: "validatingwebhookconfiguration",
     categories: CATEGORIES,
     type_name: "io.k8s.api.admissionregistration.v1.ValidatingWebhookConfiguration",
+    unheeded: Some(WEBHOOKS),
     columns: COLUMNS,
     rules: Rules {
         default: |configuration| items_mut(configuration, "webhooks").for_each(default_webhook),
@@ -37,6 +40,7 @@ pub(super) static MUTATING: Resource = Resource {
     singular: "mutatingwebhookconfiguration",
     categories: CATEGORIES,
     type_name: "io.k8s.api.admissionregistration.v1.MutatingWebhookConfiguration",
+    unheeded: Some(WEBHOOKS),
     columns: COLUMNS,
     rules: Rules {
         default: |configuration| {
@@ -56,12 +60,6 @@ const RULES: Rules = Rules {
     cells: |configuration: &Value, now: Timestamp| {
         let count = configuration.items("webhooks").len();
         vec![meta::name(configuration).into(), count.into(), print::age(configuration, now)]
-    },
-    warn: |configuration| {
-        configuration.has("webhooks").then(|| {
-            "webhooks: this server does not call admission webhooks: the configuration is stored and has no effect"
-                .to_owned()
-        })
     },
     ..Rules::PLAIN
 };

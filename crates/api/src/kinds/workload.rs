@@ -10,7 +10,7 @@ use super::common::spec_changed;
 use super::template::{self, CONTAINERS, IMAGES, SELECTOR, count};
 use crate::meta;
 use crate::print;
-use crate::resource::{Column, PartRules, Resource, Rules, Subresource};
+use crate::resource::{Column, PartRules, Resource, Rules, Subresource, Unheeded};
 
 const REPLICAS: &[Column] = &[
     Column::NAME,
@@ -100,6 +100,7 @@ pub(super) static REPLICATION_CONTROLLERS: Resource = Resource {
         Subresource::of_kind("status", "", "ReplicationController", "io.k8s.api.core.v1.ReplicationController"),
     ],
     type_name: "io.k8s.api.core.v1.ReplicationController",
+    unheeded: Some(Unheeded::NO_CONTROLLER),
     columns: REPLICAS,
     rules: Rules {
         default: default::replication_controller,

@@ -261,10 +261,11 @@ impl AnyResource {
         either!(self, of => of.validate_part_update(part, new, old), of.validate_status_update(new, old))
     }
 
-    /// What whoever creates this object, or changes another one into it, has to be told about what it says.
+    /// What whoever creates this object, or changes `old` into it, has to be told about what it says and
+    /// what comes of it.
     #[must_use]
-    pub fn warnings(&self, object: &Value) -> Vec<String> {
-        either!(self, of => of.warnings(object), { let _ = of; Vec::new() })
+    pub fn warnings(&self, object: &Value, old: Option<&Value>) -> Vec<String> {
+        either!(self, of => of.warnings(object, old), { let _ = of; Vec::new() })
     }
 
     /// The scale of an object.

@@ -102,10 +102,15 @@ impl Resource {
         self.rules.parts.iter().find(|(name, _)| *name == part).map(|(_, rules)| rules)
     }
 
-    /// What whoever creates this object, or changes another one into it, has to be told about what it says.
+    /// What whoever creates this object, or changes `old` into it, has to be told about what it says and
+    /// what comes of it. Changes of metadata and of the status are not worth a word.
     #[must_use]
-    pub fn warnings(&self, object: &Value) -> Vec<String> {
-        (self.rules.warn)(object).into_iter().chain((self.rules.warnings)(object)).collect()
+    pub fn warnings(&self, object: &Value, old: Option<&Value>) -> Vec<String> {
+        if old.is_some_and(|old| says_the_same(object, old)) {
+            return Vec::new();
+        }
+        let unheeded = self.unheeded.and_then(|unheeded| unheeded.warning(self.kind, object));
+        unheeded.into_iter().chain((self.rules.warnings)(object)).collect()
     }
 
     /// Reduces `new` to a change of that part of `old`, and says what is wrong with it. `None`: there is
@@ -183,6 +188,13 @@ impl Resource {
     pub fn cells(&self, object: &Value, now: Timestamp) -> Vec<Value> {
         (self.rules.cells)(object, now)
     }
+}
+
+/// Whether two versions differ at most in what they are called and in what became of them.
+fn says_the_same(new: &Value, old: &Value) -> bool {
+    let (Some(new), Some(old)) = (new.as_object(), old.as_object()) else { return false };
+    let counts = |field: &&String| !["metadata", "status"].contains(&field.as_str());
+    new.keys().chain(old.keys()).filter(counts).all(|field| new.get(field) == old.get(field))
 }
 
 pub(crate) fn carry(new: &mut Value, old: &Value, field: &str) {

@@ -11,9 +11,7 @@ use skiff_api::{
 };
 
 use super::{
-    Call,
-    create::{self, Created},
-    owners,
+    Call, create, owners,
     parts::scale_of,
     patch::PATCH_OPTIONS,
     update::{self, Changed, Part, Proposal},
@@ -101,7 +99,7 @@ pub(super) async fn apply(call: &Call, part: Part, body: Body) -> Answer {
 }
 
 /// Creates the object that is not there.
-async fn make(call: &Call, config: &Value, options: &WriteOptions) -> Result<Created, Status> {
+async fn make(call: &Call, config: &Value, options: &WriteOptions) -> Result<Changed, Status> {
     may_create(call)?;
     let uid = skiff_api::meta::uid(config);
     if !uid.is_empty() {

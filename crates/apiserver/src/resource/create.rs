@@ -1,7 +1,6 @@
 //! Creating objects.
 
 use axum::body::Body;
-use bytes::Bytes;
 use http::{Response, StatusCode};
 use serde_json::{Value, json};
 use skiff_api::{meta, resource::Durability, status::Status};
@@ -9,6 +8,7 @@ use skiff_store::{Expect, TransactError};
 
 use super::{
     Call, admit, form, owners,
+    update::{After, Changed},
     write::{self, WriteOptions},
 };
 use crate::{
@@ -28,35 +28,24 @@ pub(super) async fn create(call: &Call, body: Body) -> Answer {
         return crate::review::answer(call, body).await;
     }
     let options = WriteOptions::parse(call, "CreateOptions")?;
-    let (object, mut warnings) = options.read(call, body).await?;
-    warnings.extend(call.kind.resource.warnings(&object));
-    let mut response = answer(call, insert(call, object, &options).await?)?;
-    respond::warn(&mut response, &warnings);
-    Ok(response)
+    let (object, warnings) = options.read(call, body).await?;
+    answer(call, insert(call, object, &options).await?.also(warnings))
 }
 
-/// What was created: stored, or only tried.
-pub(super) enum Created {
-    Stored(Bytes),
-    Tried(Value),
-}
-
-pub(super) fn answer(call: &Call, created: Created) -> Result<Response<Body>, Status> {
-    match created {
-        Created::Stored(bytes) => form::object(call, StatusCode::CREATED, bytes),
-        Created::Tried(object) => form::value(call, StatusCode::CREATED, &object),
-    }
+/// The answer to a create of the call's kind.
+pub(super) fn answer(call: &Call, created: Changed) -> Answer {
+    created.answer(call, StatusCode::CREATED)
 }
 
 /// Puts a new object into the store; its fields belong to who sent it.
-pub(super) async fn insert(call: &Call, mut object: Value, options: &WriteOptions) -> Result<Created, Status> {
+pub(super) async fn insert(call: &Call, mut object: Value, options: &WriteOptions) -> Result<Changed, Status> {
     prepare(call, &mut object)?;
     owners::created(call, options, &mut object);
     name_and_insert(call, object, options).await
 }
 
 /// Puts a new object into the store that says already whose its fields are.
-pub(super) async fn insert_owned(call: &Call, mut object: Value, options: &WriteOptions) -> Result<Created, Status> {
+pub(super) async fn insert_owned(call: &Call, mut object: Value, options: &WriteOptions) -> Result<Changed, Status> {
     prepare(call, &mut object)?;
     name_and_insert(call, object, options).await
 }
@@ -74,7 +63,7 @@ fn prepare(call: &Call, object: &mut Value) -> Result<(), Status> {
     Ok(())
 }
 
-async fn name_and_insert(call: &Call, object: Value, options: &WriteOptions) -> Result<Created, Status> {
+async fn name_and_insert(call: &Call, object: Value, options: &WriteOptions) -> Result<Changed, Status> {
     let base = generate_base(&object);
     if base.is_none() {
         return insert_named(call, object, options).await;
@@ -117,7 +106,7 @@ fn place(call: &Call, object: &mut Value) -> Result<(), Status> {
     Ok(())
 }
 
-async fn insert_named(call: &Call, mut object: Value, options: &WriteOptions) -> Result<Created, Status> {
+async fn insert_named(call: &Call, mut object: Value, options: &WriteOptions) -> Result<Changed, Status> {
     let kind = &call.kind;
     admission::create(&call.state, kind, &call.user, &mut object).await?;
     write::stamp(kind, &mut object, now());
@@ -130,9 +119,10 @@ async fn insert_named(call: &Call, mut object: Value, options: &WriteOptions) ->
     if call.state.store.snapshot().get(&key).is_some() {
         return Err(taken());
     }
+    let warnings = kind.resource.warnings(&object, None);
     let claims = admit::claim(&call.state, kind, &mut object, None)?;
     if options.dry_run {
-        return Ok(Created::Tried(object));
+        return Ok(Changed { after: After::Tried(object), warnings });
     }
     let value = kind.encode(&object).map_err(Status::internal)?;
     let put = write::put(kind, key, value, Expect::Absent);
@@ -141,7 +131,7 @@ async fn insert_named(call: &Call, mut object: Value, options: &WriteOptions) ->
             let entry = committed.entries.into_iter().next().flatten();
             let entry = entry.ok_or_else(|| Status::internal("the commit gave nothing back"))?;
             expiry::created(&call.state, kind, now());
-            Ok(Created::Stored(entry.value.clone()))
+            Ok(Changed { after: After::Stored(entry.value.clone()), warnings })
         }
         Err(TransactError::Conflict { .. }) => Err(Status::already_exists(call.resource(), meta::name(&object))),
         Err(error) => Err(write::refused(&error)),

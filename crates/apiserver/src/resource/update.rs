@@ -61,10 +61,28 @@ impl Proposal {
     }
 }
 
-/// What became of a change.
+/// What became of a change, or of something new.
 pub(super) struct Changed {
     pub(super) after: After,
     pub(super) warnings: Vec<String>,
+}
+
+impl Changed {
+    /// The same with what else there is to say, which comes first.
+    pub(super) fn also(mut self, mut warnings: Vec<String>) -> Self {
+        warnings.append(&mut self.warnings);
+        Self { warnings, ..self }
+    }
+
+    /// The answer of the call's kind, with all warnings.
+    pub(super) fn answer(self, call: &Call, code: StatusCode) -> Answer {
+        let mut response = match self.after {
+            After::Stored(bytes) => form::object(call, code, bytes)?,
+            After::Tried(object) => form::value(call, code, &object)?,
+        };
+        respond::warn(&mut response, &self.warnings);
+        Ok(response)
+    }
 }
 
 /// The object afterwards.
@@ -96,9 +114,7 @@ pub(super) async fn replace_part(call: &Call, part: Part, body: Body) -> Answer 
     let plural = if call.kind.resource.custom().is_some() { "" } else { call.kind.resource.plural() };
     if missing && part == Part::Whole && CREATED_BY_UPDATE.contains(&plural) && meta::uid(&object).is_empty() {
         meta::unset(&mut object, "resourceVersion");
-        let mut response = create::answer(call, create::insert(call, object, &options).await?)?;
-        respond::warn(&mut response, &warnings);
-        return Ok(response);
+        return create::answer(call, create::insert(call, object, &options).await?.also(warnings));
     }
     call.kind.resource.default(&mut object);
     let propose = |_: &Value| Ok(Proposal::new(object.clone(), warnings.clone()));
@@ -134,12 +150,7 @@ pub(super) fn named(call: &Call, object: &mut Value) -> Result<(), Status> {
 
 /// The answer to a change of the call's kind.
 pub(super) fn answer(call: &Call, changed: Changed) -> Answer {
-    let mut response = match changed.after {
-        After::Stored(bytes) => form::object(call, StatusCode::OK, bytes)?,
-        After::Tried(object) => form::value(call, StatusCode::OK, &object)?,
-    };
-    respond::warn(&mut response, &changed.warnings);
-    Ok(response)
+    changed.answer(call, StatusCode::OK)
 }
 
 /// Changes the object that the path names into what `propose` makes of it.
@@ -161,8 +172,8 @@ pub(super) async fn change(
             owners::updated(call, part, options, &old, &mut object);
         }
         prepare(call, part, &mut object, &old)?;
-        if part == Part::Whole && object["spec"] != old["spec"] {
-            warnings.extend(call.kind.resource.warnings(&object));
+        if part == Part::Whole {
+            warnings.extend(call.kind.resource.warnings(&object, Some(&old)));
         }
         if let Some(after) = store(call, &entry, &old, object, options.dry_run).await? {
             return Ok(Changed { after, warnings });

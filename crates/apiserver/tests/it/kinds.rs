@@ -161,7 +161,7 @@ async fn every_group_has_its_api_service() {
     let other = json!({"metadata": {"name": "v1.a.b"}, "spec": {"group": "a.b", "version": "v1",
         "groupPriorityMinimum": 1, "versionPriority": 1, "service": {"namespace": "default", "name": "s"}}});
     let made = server.post(path, &other).await;
-    assert!(made.headers["warning"].to_str().unwrap().contains("does not pass requests on"));
+    assert!(made.headers["warning"].to_str().unwrap().contains("does not pass requests on to other API servers"));
     assert_eq!(made.expect(201)["status"]["conditions"][0]["status"], "False");
 }
 

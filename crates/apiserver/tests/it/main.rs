@@ -6,6 +6,7 @@ mod apply;
 mod arbitrary;
 mod bodies;
 mod customs;
+mod every;
 mod kinds;
 mod kubectl;
 mod objects;

@@ -12,7 +12,7 @@ use skiff_api::{
 use super::super::{
     apply,
     patch::Patch,
-    update::{self, Part, Proposal},
+    update::{self, Changed, Part, Proposal},
     write::{self, WriteOptions},
 };
 use super::Call;
@@ -36,8 +36,7 @@ pub(super) async fn replace(call: &Call, body: Body) -> Answer {
 
 pub(super) async fn patch(call: &Call, body: Body) -> Answer {
     if apply::is_apply(call) {
-        let changed = apply::scale(call, body).await?;
-        return answer(call, &changed.after.object(call)?);
+        return changed(call, apply::scale(call, body).await?);
     }
     let options = Patch::options(call)?;
     let patch = Patch::read(call, body).await?;
@@ -91,8 +90,13 @@ async fn finish(call: &Call, options: &WriteOptions, make: impl Fn(&Value) -> Re
         }
         Ok(Proposal::new(object, Vec::new()))
     };
-    let changed = update::change(call, Part::Whole, options, propose).await?;
-    answer(call, &changed.after.object(call)?)
+    changed(call, update::change(call, Part::Whole, options, propose).await?)
+}
+
+fn changed(call: &Call, Changed { after, warnings }: Changed) -> Answer {
+    let mut response = answer(call, &after.object(call)?)?;
+    respond::warn(&mut response, &warnings);
+    Ok(response)
 }
 
 fn answer(call: &Call, workload: &Value) -> Answer {
