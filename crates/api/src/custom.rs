@@ -58,6 +58,8 @@ pub struct CustomResource {
     pub origin: (String, i64),
     /// The version in which objects are stored.
     pub storage_version: String,
+    /// All versions of the definition, also those that are not served.
+    pub versions: Vec<String>,
     /// How objects of other versions become ones of this.
     pub conversion: Conversion,
     /// What its objects are like.
@@ -86,9 +88,9 @@ impl CustomResource {
         format!("{package}.{}", self.names.list_kind)
     }
 
-    /// Objects are merged field by field, lists as a whole.
+    /// How its objects are merged.
     pub(crate) fn merged_as(&self) -> managed::Schema<'_> {
-        managed::Schema::Custom(&Value::Null)
+        managed::Schema::Custom(&self.schema)
     }
 
     pub(crate) fn parts(&self) -> Vec<Part<'_>> {

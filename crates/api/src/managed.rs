@@ -24,6 +24,7 @@ mod set;
 #[cfg(test)]
 mod tests;
 mod update;
+mod versions;
 
 use serde_json::Value;
 
@@ -34,6 +35,7 @@ pub use element::{Element, show};
 pub use schema::Schema;
 pub use set::Set;
 pub use update::{keep_times, update};
+pub use versions::{Rules, Unconverted, Versions};
 
 use crate::meta;
 use crate::status::Status;
@@ -93,6 +95,9 @@ pub enum ApplyError {
     /// The list of owners that the object has cannot be read.
     #[error("failed to decode managed fields: {0}")]
     Owners(#[source] FieldsError),
+    /// Some own fields in a version in which the object is not available yet.
+    #[error(transparent)]
+    Unconverted(#[from] Unconverted),
 }
 
 impl ApplyError {
@@ -108,6 +113,7 @@ impl ApplyError {
     pub fn status(&self) -> Status {
         match self {
             Self::Conflicts(conflicts) => conflict::status(conflicts),
+            Self::Unconverted(_) => Status::internal(self),
             Self::Shape { .. } | Self::Owners(_) => Status::bad_request(self.to_string()),
         }
     }

@@ -36,6 +36,13 @@ impl Kinds {
         self.current.store(Arc::new(Served { catalogue: Catalogue::new(described), generation, custom }));
     }
 
+    /// The kinds of one definition: its versions.
+    pub(crate) fn of_definition(&self, name: &str) -> Vec<KindRef> {
+        let current = self.current.load();
+        let is_it = |kind: &&Arc<Kind>| kind.resource.custom().is_some_and(|of| of.definition == name);
+        current.custom.iter().filter(is_it).cloned().map(KindRef::Custom).collect()
+    }
+
     /// The kind with this group, version and plural.
     pub(crate) fn find(&self, group: &str, version: &str, plural: &str) -> Option<KindRef> {
         if let Some(builtin) = kind::find(group, version, plural) {

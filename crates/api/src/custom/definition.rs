@@ -101,6 +101,7 @@ fn one(definition: &Value, version: &Value) -> CustomResource {
         origin: (meta::uid(definition).to_owned(), meta::generation(definition)),
         namespaced: spec.text("scope") == "Namespaced",
         storage_version: storage_version(definition).to_owned(),
+        versions: spec.items("versions").iter().map(|version| version.text("name").to_owned()).collect(),
         conversion: Conversion::parse(spec),
         terminating: meta::deletion_timestamp(definition).is_some(),
         source: props.to_string().into(),

@@ -24,6 +24,11 @@ impl Difference {
         self.added.union(&self.modified)
     }
 
+    /// What nobody owns any more but who made it so.
+    pub(super) fn lost(&self) -> Set {
+        self.changed().union(&self.removed)
+    }
+
     /// Whether nothing differs.
     #[must_use]
     pub fn is_empty(&self) -> bool {

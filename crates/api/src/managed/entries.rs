@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{FieldsError, Set};
+use super::{Author, FieldsError, Rules, Set};
 use crate::time;
 
 /// So many managers that only update are told apart; the oldest are then taken together.
@@ -102,6 +102,15 @@ pub(super) fn read(list: &Value) -> Result<Vec<Entry>, FieldsError> {
         }
     }
     Ok(entries)
+}
+
+/// The entries as their schemas are now.
+pub(super) fn fit(entries: &mut [Entry], rules: Rules<'_>, author: &Author<'_>) {
+    for entry in entries {
+        if let Some(schema) = rules.schema_of(author, &entry.manager.api_version) {
+            entry.set = std::mem::take(&mut entry.set).fitted(schema);
+        }
+    }
 }
 
 /// Writes the list in its order: appliers first, each sort by time.

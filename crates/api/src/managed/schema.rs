@@ -4,8 +4,9 @@
 
 use std::sync::OnceLock;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
+use crate::custom::schema::{Additional, ListType as CustomList, Schema as CustomSchema, Sort};
 use crate::schema::{Field as TableField, ListType, Of, Type};
 
 /// What is known about a value.
@@ -17,10 +18,10 @@ pub enum Schema<'s> {
     Field(&'static TableField),
     /// A value in a list or map of such a field.
     Of(&'static Of),
-    /// A custom resource with this OpenAPI v3 schema, as its definition holds it; null: with none.
-    Custom(&'s Value),
+    /// A custom resource with this schema.
+    Custom(&'s CustomSchema),
     /// A value within one.
-    Structural(&'s Value),
+    Structural(&'s CustomSchema),
     /// Nothing: objects are merged by field, lists replaced.
     Deduced,
     /// Nothing: everything is replaced as a whole.
@@ -134,6 +135,11 @@ impl<'s> Schema<'s> {
         }
     }
 
+    /// Whether lists or maps here are merged as a whole, whatever is in them.
+    pub(super) fn is_atomic(self) -> bool {
+        self.shape(&Value::Null) == Shape::Leaf(true)
+    }
+
     /// The schema of a field; `None`: no such field is declared.
     pub(super) fn field(self, name: &str) -> Option<Child<'s>> {
         let value = |schema| Some(Child { schema, declared: false });
@@ -158,7 +164,7 @@ impl<'s> Schema<'s> {
     pub(super) fn item(self) -> Option<Self> {
         match self {
             Self::Deduced | Self::Untyped => Some(Self::Untyped),
-            Self::Structural(schema) => Some(schema.get("items").map_or(Self::Deduced, Schema::Structural)),
+            Self::Structural(schema) => Some(schema.items.as_deref().map_or(Self::Deduced, Schema::Structural)),
             _ => match self.of() {
                 Some(Of::List(of)) => Some(Schema::Of(of)),
                 Some(Of::Any) => Some(Self::Untyped),
@@ -170,7 +176,7 @@ impl<'s> Schema<'s> {
     /// What a key of an item is where the item does not say so; `self` is the item's schema.
     pub(super) fn key_default(self, key: &str) -> Option<Value> {
         if let Self::Structural(schema) = self {
-            return schema["properties"][key].get("default").cloned();
+            return schema.properties.get(key)?.default.clone();
         }
         let of = self.structure()?;
         let short = of.name.strip_prefix("io.k8s.api.").unwrap_or(&of.name);
@@ -239,48 +245,35 @@ fn of_shape<'s>(of: &'static Of, value: &Value) -> Shape<'s> {
     }
 }
 
-fn is_true(schema: &Value, field: &str) -> bool {
-    schema[field] == Value::Bool(true)
-}
-
-fn structural<'s>(schema: &'s Value, value: &Value) -> Shape<'s> {
-    match schema["type"].as_str() {
-        Some("object") if schema["x-kubernetes-map-type"] == "atomic" => Shape::Leaf(true),
-        Some("object") => Shape::Map,
-        Some("array") => match schema["x-kubernetes-list-type"].as_str() {
-            Some("set") => Shape::Set,
-            Some("map") => {
-                let keys = schema["x-kubernetes-list-map-keys"].as_array().into_iter().flatten();
-                Shape::Keyed(keys.filter_map(Value::as_str).collect())
-            }
-            _ => Shape::Leaf(true),
+fn structural<'s>(schema: &'s CustomSchema, value: &Value) -> Shape<'s> {
+    match schema.sort {
+        Sort::Object if schema.atomic_map => Shape::Leaf(true),
+        Sort::Object => Shape::Map,
+        Sort::Array => match &schema.list {
+            CustomList::Set => Shape::Set,
+            CustomList::Map(keys) => Shape::Keyed(keys.iter().map(String::as_str).collect()),
+            CustomList::Atomic => Shape::Leaf(true),
         },
-        Some(_) => Shape::Leaf(false),
-        None if is_true(schema, "x-kubernetes-int-or-string") => Shape::Leaf(false),
-        None => deduced(value),
+        Sort::Any if schema.int_or_string => Shape::Leaf(false),
+        Sort::Any => deduced(value),
+        _ => Shape::Leaf(false),
     }
 }
 
-fn structural_field<'s>(schema: &'s Value, name: &str) -> Option<Child<'s>> {
-    let properties = schema.get("properties").and_then(Value::as_object);
-    if let Some(field) = properties.and_then(|fields| fields.get(name)) {
+fn structural_field<'s>(schema: &'s CustomSchema, name: &str) -> Option<Child<'s>> {
+    if let Some(field) = schema.properties.get(name) {
         return Some(Child { schema: Schema::Structural(field), declared: true });
     }
     let value = |schema| Some(Child { schema, declared: false });
-    match schema.get("additionalProperties") {
-        Some(of @ Value::Object(_)) => return value(Schema::Structural(of)),
-        Some(Value::Bool(true)) => return value(Schema::Deduced),
-        _ => {}
-    }
-    let open = is_true(schema, "x-kubernetes-preserve-unknown-fields") || schema.get("type").is_none();
-    if open || properties.is_none_or(Map::is_empty) {
-        return value(Schema::Deduced);
+    match &schema.additional {
+        Additional::Of(of) => return value(Schema::Structural(of)),
+        Additional::Any => return value(Schema::Deduced),
+        Additional::None => {}
     }
     match name {
-        "metadata" if is_true(schema, "x-kubernetes-embedded-resource") => {
-            value(Schema::of_type(crate::schema::OBJECT_META))
-        }
-        "apiVersion" | "kind" if is_true(schema, "x-kubernetes-embedded-resource") => value(Schema::Untyped),
+        "metadata" if schema.embedded => value(Schema::of_type(crate::schema::OBJECT_META)),
+        "apiVersion" | "kind" if schema.embedded => value(Schema::Untyped),
+        _ if schema.preserve || schema.sort == Sort::Any || schema.properties.is_empty() => value(Schema::Deduced),
         _ => None,
     }
 }
@@ -289,13 +282,14 @@ impl Schema<'_> {
     /// What should stand here, if it is something else than the value.
     pub(super) fn expected(self, value: &Value) -> Option<&'static str> {
         let (fits, expected) = match self {
-            Self::Structural(schema) => match schema["type"].as_str() {
-                Some("string") => (value.is_string(), "string"),
-                Some("boolean") => (value.is_boolean(), "boolean"),
-                Some("integer" | "number") => (value.is_number(), "numeric (int or float)"),
-                Some("array") => (value.is_array(), "list"),
-                Some("object") => (value.is_object(), "map"),
-                _ => return None,
+            Self::Structural(schema) => match schema.sort {
+                Sort::String => (value.is_string(), "string"),
+                Sort::Boolean => (value.is_boolean(), "boolean"),
+                Sort::Integer | Sort::Number => (value.is_number(), "numeric (int or float)"),
+                Sort::Array => (value.is_array(), "list"),
+                Sort::Object => (value.is_object(), "map"),
+                Sort::Any if schema.int_or_string => (!is_container(value), "any scalar"),
+                Sort::Any => return None,
             },
             _ => match self.of()? {
                 Of::String | Of::Bytes => (value.is_string(), "string"),

@@ -33,6 +33,8 @@ impl Node {
 }
 
 impl Set {
+    pub(super) const NONE: Self = Self { nodes: Vec::new() };
+
     /// The set of these paths of fields.
     #[must_use]
     pub fn of_fields(paths: &[&[&str]]) -> Self {
@@ -182,6 +184,23 @@ impl Set {
             };
             let member = node.member || (declared && !node.below.is_empty());
             Node { element: node.element.clone(), member, below: node.below.with_named_fields(next) }
+        });
+        Self { nodes: nodes.collect() }
+    }
+
+    /// The set as the schema is now: what is merged as a whole by now is owned as a whole.
+    pub(super) fn fitted(self, schema: Schema<'_>) -> Self {
+        let nodes = self.nodes.into_iter().map(|node| {
+            let next = match &node.element {
+                Element::Field(name) => schema.field(name).map(|field| field.schema),
+                _ => schema.item(),
+            };
+            match next {
+                Some(_) | None if node.below.is_empty() => node,
+                Some(next) if next.is_atomic() => Node { member: true, below: Self::NONE, ..node },
+                Some(next) => Node { below: node.below.fitted(next), ..node },
+                None => node,
+            }
         });
         Self { nodes: nodes.collect() }
     }

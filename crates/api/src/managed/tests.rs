@@ -3,10 +3,12 @@
 mod applying;
 mod properties;
 mod updating;
+mod versions;
 
 use serde_json::{Value, json};
 
 use super::*;
+use crate::custom::schema::Schema as CustomSchema;
 
 const DEPLOYMENT: &str = "io.k8s.api.apps.v1.Deployment";
 const CONFIG_MAP: &str = "io.k8s.api.core.v1.ConfigMap";
@@ -15,6 +17,19 @@ const POD: &str = "io.k8s.api.core.v1.Pod";
 
 const NOON: &str = "2026-01-01T12:00:00Z";
 const LATER: &str = "2026-01-01T13:00:00Z";
+
+/// A kind of one version.
+struct NoOthers;
+
+impl Versions for NoOthers {
+    fn schema(&self, _: &str) -> Option<Schema<'_>> {
+        None
+    }
+
+    fn convert(&self, _: &Value, _: &str, _: &str) -> Result<Value, Unconverted> {
+        Err(Unconverted)
+    }
+}
 
 /// An object and who writes it.
 struct Scene<'s> {
@@ -30,8 +45,12 @@ impl<'s> Scene<'s> {
         Self { schema: Schema::of_type(type_name), api_version: version, object: None, reset: Set::default() }
     }
 
-    fn custom(schema: &'s Value) -> Self {
+    fn custom(schema: &'s CustomSchema) -> Self {
         Self { schema: Schema::Custom(schema), api_version: "a.io/v1", object: None, reset: Set::default() }
+    }
+
+    fn rules(&self) -> Rules<'_> {
+        Rules { schema: self.schema, versions: &NoOthers, reset: &self.reset }
     }
 
     fn author<'a>(&self, manager: &'a str) -> Author<'a> {
@@ -51,7 +70,7 @@ impl<'s> Scene<'s> {
     fn try_apply(&mut self, manager: &str, config: &Value, force: bool) -> Result<(), ApplyError> {
         check(self.schema, config)?;
         let author = self.author(manager);
-        let applied = apply(self.schema, self.object.as_ref(), config, &author, force, &self.reset)?;
+        let applied = apply(self.rules(), self.object.as_ref(), config, &author, force)?;
         self.object = Some(clean(applied));
         Ok(())
     }
@@ -59,7 +78,7 @@ impl<'s> Scene<'s> {
     fn update(&mut self, manager: &str, change: impl FnOnce(&mut Value)) -> &mut Self {
         let mut new = self.object.clone().unwrap_or_else(|| json!({"metadata": {"name": "a"}}));
         change(&mut new);
-        update(self.schema, self.object.as_ref(), &mut new, &self.author(manager), &self.reset);
+        update(self.rules(), self.object.as_ref(), &mut new, &self.author(manager)).unwrap();
         meta::set(&mut new, "uid", "u");
         self.object = Some(new);
         self

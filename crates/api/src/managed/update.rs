@@ -2,10 +2,9 @@
 
 use serde_json::Value;
 
-use super::compare::{Difference, compare};
 use super::entries::{self, Entry, Manager};
-use super::schema::Schema;
-use super::{Author, Set};
+use super::versions::Changes;
+use super::{Author, Rules, Set, Unconverted};
 use crate::meta;
 
 /// Objects that somebody applied to before anybody was asked about ownership.
@@ -13,41 +12,54 @@ pub(super) const BEFORE: &str = "before-first-apply";
 
 /// Writes into `new`, which is to replace `live` (`None`: it is created), who owns what afterwards. What
 /// changed belongs to the author alone. Nothing is read or written that the change does not concern.
-pub fn update(schema: Schema<'_>, live: Option<&Value>, new: &mut Value, author: &Author<'_>, reset: &Set) {
+pub fn update(rules: Rules<'_>, live: Option<&Value>, new: &mut Value, author: &Author<'_>) -> Result<(), Unconverted> {
     let sent = take(new);
+    let list = listed(rules, live, new, sent.as_ref(), author)?;
+    if let Some(list) = list {
+        put(new, list);
+    }
+    Ok(())
+}
+
+/// The list of owners of `new`, to which the client `sent` one, too.
+fn listed(
+    rules: Rules<'_>,
+    live: Option<&Value>,
+    new: &Value,
+    sent: Option<&Value>,
+    author: &Author<'_>,
+) -> Result<Option<Value>, Unconverted> {
     let kept = live.map_or(&Value::Null, |live| &live["metadata"]["managedFields"]);
-    let source = match &sent {
-        Some(sent) if author.subresource.is_empty() && is_reset(sent) => return,
+    let source = match sent {
+        Some(sent) if author.subresource.is_empty() && is_reset(sent) => return Ok(None),
         Some(sent) if author.subresource.is_empty() && sent != kept && is_usable(sent) => sent,
         _ => kept,
     };
     let has_entries = source.as_array().is_some_and(|list| !list.is_empty());
     if !has_entries && live.is_some() {
         // It was not kept track of so far, and nobody asked for it.
-        return;
+        return Ok(None);
     }
     let empty = Value::Object(serde_json::Map::new());
-    let found = compare(schema, live.unwrap_or(&empty), new).without(reset);
-    if found.is_empty() && std::ptr::eq(source, kept) {
-        put(new, kept.clone());
-        return;
+    let mut changes = Changes::between(rules, author, live.unwrap_or(&empty), new);
+    if changes.own().is_empty() && std::ptr::eq(source, kept) {
+        return Ok(Some(kept.clone()));
     }
-    let Ok(mut entries) = entries::read(source) else {
-        put(new, kept.clone());
-        return;
-    };
-    settle(&mut entries, &found, author);
+    let Ok(mut entries) = entries::read(source) else { return Ok(Some(kept.clone())) };
+    entries::fit(&mut entries, rules, author);
+    settle(&mut entries, &mut changes, author)?;
     entries::cap(&mut entries);
-    put(new, entries::write(entries));
+    Ok(Some(entries::write(entries)))
 }
 
 /// Takes what changed from everybody, and gives it to the author.
-pub(super) fn settle(entries: &mut Vec<Entry>, found: &Difference, author: &Author<'_>) {
-    let changed = found.changed();
-    let lost = changed.union(&found.removed);
-    for entry in entries.iter_mut() {
-        entry.set = entry.set.difference(&lost);
-    }
+pub(super) fn settle(
+    entries: &mut Vec<Entry>,
+    changes: &mut Changes<'_>,
+    author: &Author<'_>,
+) -> Result<(), Unconverted> {
+    take_away(entries, changes)?;
+    let changed = changes.own().changed();
     if !changed.is_empty() {
         let manager = author.manager(false);
         let time = Some(author.time.to_owned());
@@ -60,6 +72,21 @@ pub(super) fn settle(entries: &mut Vec<Entry>, found: &Difference, author: &Auth
         }
     }
     entries.retain(|entry| !entry.set.is_empty());
+    Ok(())
+}
+
+/// Takes what changed from everybody. Who wrote a version that is no more owns nothing.
+pub(super) fn take_away(entries: &mut [Entry], changes: &mut Changes<'_>) -> Result<(), Unconverted> {
+    if changes.own().is_empty() {
+        return Ok(());
+    }
+    for entry in entries.iter_mut() {
+        entry.set = match changes.at(&entry.manager.api_version)? {
+            Some(found) => entry.set.difference(&found.lost()),
+            None => Set::NONE,
+        };
+    }
+    Ok(())
 }
 
 impl Author<'_> {

@@ -5,7 +5,8 @@ use axum::body::Body;
 use serde_json::{Value, json};
 use skiff_api::{
     field_error::{FieldError, Path},
-    managed, patch,
+    managed::{self, Rules},
+    patch,
     resource::FieldValidation,
     status::Status,
 };
@@ -15,6 +16,7 @@ use super::{
     parts::scale_of,
     patch::PATCH_OPTIONS,
     update::{self, Changed, Part, Proposal},
+    versions::Others,
     write::WriteOptions,
 };
 use crate::{
@@ -141,8 +143,9 @@ fn applied(
 ) -> Result<Value, Status> {
     let reset = owners::reset(call, part, &[live.unwrap_or(&Value::Null), config]);
     let author = owners::author(call, options, time);
-    let object = managed::apply(owners::schema(call), live, config, &author, options.force, &reset)
-        .map_err(|error| error.status())?;
+    let versions = Others::of(call);
+    let rules = Rules { schema: owners::schema(call), versions: &versions, reset: &reset };
+    let object = managed::apply(rules, live, config, &author, options.force).map_err(|error| error.status())?;
     let (mut object, _) = call.kind.resource.decode_patched(&object, b"", FieldValidation::Ignore)?;
     call.kind.resource.default(&mut object);
     Ok(object)

@@ -17,6 +17,7 @@ mod parts;
 mod patch;
 mod select;
 mod update;
+mod versions;
 mod watch;
 mod write;
 

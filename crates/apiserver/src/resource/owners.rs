@@ -7,12 +7,12 @@ use http::{HeaderMap, header::USER_AGENT};
 use serde_json::Value;
 use skiff_api::{
     field_error::{FieldError, Path},
-    managed::{self, Author, Schema, Set},
+    managed::{self, Author, Rules, Schema, Set, Unconverted},
     status::{Qualified, Status},
     time,
 };
 
-use super::{Call, update::Part, write::WriteOptions};
+use super::{Call, update::Part, versions::Others, write::WriteOptions};
 use crate::state::now;
 
 /// A manager's name has at most so many bytes.
@@ -92,14 +92,23 @@ pub(super) fn reset(call: &Call, part: Part, objects: &[&Value]) -> Set {
 
 /// Writes down who owns the fields of a new object.
 pub(super) fn created(call: &Call, options: &WriteOptions, object: &mut Value) {
-    let (time, reset) = (time(), reset(call, Part::Whole, &[]));
-    managed::update(schema(call), None, object, &author(call, options, &time), &reset);
+    let (time, reset, versions) = (time(), reset(call, Part::Whole, &[]), Others::of(call));
+    let rules = Rules { schema: schema(call), versions: &versions, reset: &reset };
+    // Nobody owned anything in any other version.
+    let _: Result<(), Unconverted> = managed::update(rules, None, object, &author(call, options, &time));
 }
 
 /// Writes down who owns the fields of an object after a change.
-pub(super) fn updated(call: &Call, part: Part, options: &WriteOptions, old: &Value, new: &mut Value) {
-    let (time, reset) = (time(), reset(call, part, &[old, new]));
-    managed::update(schema(call), Some(old), new, &author(call, options, &time), &reset);
+pub(super) fn updated(
+    call: &Call,
+    part: Part,
+    options: &WriteOptions,
+    old: &Value,
+    new: &mut Value,
+) -> Result<(), Unconverted> {
+    let (time, reset, versions) = (time(), reset(call, part, &[old, new]), Others::of(call));
+    let rules = Rules { schema: schema(call), versions: &versions, reset: &reset };
+    managed::update(rules, Some(old), new, &author(call, options, &time))
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ mod access;
 mod apply;
 mod arbitrary;
 mod bodies;
+mod custom_apply;
 mod customs;
 mod every;
 mod kinds;

@@ -198,14 +198,16 @@ fn kubectl_takes_over_what_it_applied_itself() {
 
 #[test]
 fn custom_resources_follow_their_schema() {
-    let schema = json!({"type": "object", "properties": {"spec": {"type": "object", "properties": {
-        "set": {"type": "array", "x-kubernetes-list-type": "set", "items": {"type": "string"}},
-        "list": {"type": "array", "items": {"type": "string"}},
-        "keyed": {"type": "array", "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["a", "b"],
-            "items": {"type": "object", "properties": {"a": {"type": "string"}, "b": {"type": "string", "default": "x"}}}},
-        "atom": {"type": "object", "x-kubernetes-map-type": "atomic", "additionalProperties": {"type": "string"}},
-        "any": {"type": "object", "x-kubernetes-preserve-unknown-fields": true},
-    }}}});
+    let schema = CustomSchema::parse(
+        &json!({"type": "object", "properties": {"spec": {"type": "object", "properties": {
+            "set": {"type": "array", "x-kubernetes-list-type": "set", "items": {"type": "string"}},
+            "list": {"type": "array", "items": {"type": "string"}},
+            "keyed": {"type": "array", "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["a", "b"],
+                "items": {"type": "object", "properties": {"a": {"type": "string"}, "b": {"type": "string", "default": "x"}}}},
+            "atom": {"type": "object", "x-kubernetes-map-type": "atomic", "additionalProperties": {"type": "string"}},
+            "any": {"type": "object", "x-kubernetes-preserve-unknown-fields": true},
+        }}}}),
+    );
     let mut scene = Scene::custom(&schema);
     let spec = |spec: Value| named("a", json!({ "spec": spec }));
     scene.apply(
@@ -226,7 +228,7 @@ fn custom_resources_follow_their_schema() {
 
 #[test]
 fn custom_resources_without_a_schema_are_merged_by_field() {
-    let none = Value::Null;
+    let none = CustomSchema::parse(&Value::Null);
     let mut scene = Scene::custom(&none);
     let spec = |spec: Value| named("a", json!({ "spec": spec }));
     scene.apply("me", spec(json!({"a": {"b": 1}, "l": [1, {"c": 2}]}))).apply("you", spec(json!({"a": {"d": 2}})));

@@ -133,7 +133,8 @@ proptest! {
         let old = object.clone();
         object["data"]["a"] = json!("c");
         let author = Author { manager: "x", api_version: "v1", subresource: "", time: NOON };
-        update(Schema::of_type(CONFIG_MAP), Some(&old), &mut object, &author, &Set::default());
-        let _ = apply(Schema::of_type(CONFIG_MAP), Some(&old), &data(&[("a", "d")]), &author, false, &Set::default());
+        let scene = Scene::of(CONFIG_MAP);
+        update(scene.rules(), Some(&old), &mut object, &author).unwrap();
+        let _ = apply(scene.rules(), Some(&old), &data(&[("a", "d")]), &author, false);
     }
 }

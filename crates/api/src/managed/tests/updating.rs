@@ -91,7 +91,7 @@ fn of_many_updaters_the_oldest_are_taken_together() {
         let manager = format!("m{n:02}");
         let author = Author { time: &time, ..scene.author(&manager) };
         let old = scene.object.take();
-        update(scene.schema, old.as_ref(), &mut new, &author, &Set::default());
+        update(scene.rules(), old.as_ref(), &mut new, &author).unwrap();
         scene.object = Some(new);
     }
     let managers = scene.managers();
@@ -111,7 +111,8 @@ fn parts_have_entries_of_their_own() {
     new["status"] = json!({"replicas": 2});
     new["metadata"]["managedFields"] = json!([]);
     let author = Author { subresource: "status", time: LATER, ..scene.author("it") };
-    update(scene.schema, Some(&old), &mut new, &author, &Set::of_fields(&[&["spec"]]));
+    let reset = Set::of_fields(&[&["spec"]]);
+    update(Rules { reset: &reset, ..scene.rules() }, Some(&old), &mut new, &author).unwrap();
     let list = new["metadata"]["managedFields"].as_array().unwrap();
     assert_eq!(list.len(), 2);
     assert_eq!(list[1]["subresource"], "status");
