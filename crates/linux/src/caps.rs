@@ -37,6 +37,11 @@ impl CapSet {
         CapSet(caps::all().into_iter().fold(0, |bits, capability| bits | bit(capability)))
     }
 
+    /// No capability.
+    pub fn none() -> CapSet {
+        CapSet(0)
+    }
+
     /// What containers have unless they ask otherwise.
     pub fn container_default() -> CapSet {
         CapSet(CONTAINER_DEFAULT.into_iter().fold(0, |bits, capability| bits | bit(capability)))

@@ -193,6 +193,12 @@ pub enum Fault {
         /// Its name.
         controller: String,
     },
+    /// The container whose processes it is to share does not run.
+    #[error("unable to find target container {name}")]
+    NoTarget {
+        /// Its name.
+        name: String,
+    },
     /// That attempt of the container exists already.
     #[error("container {name} (attempt {attempt}) exists already")]
     Exists {

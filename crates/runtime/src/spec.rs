@@ -24,6 +24,8 @@ pub struct SandboxSpec {
     pub host_network: bool,
     /// Share the host's process namespace.
     pub host_pid: bool,
+    /// All containers share one process namespace.
+    pub share_processes: bool,
     /// Share the host's IPC namespace.
     pub host_ipc: bool,
     /// Sysctls of the pod's namespaces (`net.*`, `kernel.shm*`, `kernel.msg*`, `kernel.sem`, `fs.mqueue.*`).
@@ -68,6 +70,8 @@ pub struct ContainerSpec {
     pub readonly_paths: Vec<PathBuf>,
     /// Bind mounts.
     pub mounts: Vec<Mount>,
+    /// Share the process namespace of this container of the sandbox, which has to run.
+    pub processes_of: Option<String>,
     /// Limits of this container.
     pub limits: Limits,
     /// The kernel's out-of-memory score adjustment. Applied as far as this machine permits.
@@ -103,6 +107,7 @@ impl Default for ContainerSpec {
             masked_paths: paths(MASKED_PATHS),
             readonly_paths: paths(READONLY_PATHS),
             mounts: Vec::new(),
+            processes_of: None,
             limits: Limits::default(),
             oom_score_adj: 0,
             stop_signal: None,

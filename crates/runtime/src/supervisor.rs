@@ -12,6 +12,7 @@ mod launch;
 mod log;
 mod pod;
 mod poller;
+mod processes;
 mod program;
 mod rootfs;
 mod sandbox;

@@ -2,6 +2,7 @@
 
 pub(crate) mod backoff;
 pub(crate) mod env;
+pub(crate) mod ephemeral;
 pub(crate) mod expand;
 pub(crate) mod fields;
 pub(crate) mod hosts;
@@ -10,6 +11,8 @@ pub(crate) mod links;
 pub(crate) mod refusal;
 pub(crate) mod resolv;
 pub(crate) mod resources;
+
+use std::borrow::Cow;
 
 use k8s_openapi::api::core::v1::{Container, Pod, PodSpec};
 
@@ -25,9 +28,11 @@ pub(crate) fn init_containers(pod: &Pod) -> &[Container] {
     spec(pod).init_containers.as_deref().unwrap_or_default()
 }
 
-/// The container of that name, init or not.
-pub(crate) fn container<'a>(pod: &'a Pod, name: &str) -> Option<&'a Container> {
-    init_containers(pod).iter().chain(&spec(pod).containers).find(|container| container.name == name)
+/// The container of that name, of any sort.
+pub(crate) fn container<'a>(pod: &'a Pod, name: &str) -> Option<Cow<'a, Container>> {
+    let own = init_containers(pod).iter().chain(&spec(pod).containers).find(|container| container.name == name);
+    let ephemeral = || ephemeral::all(pod).iter().find(|own| own.name == name).map(ephemeral::as_container);
+    own.map(Cow::Borrowed).or_else(|| ephemeral().map(Cow::Owned))
 }
 
 pub(crate) fn name(pod: &Pod) -> &str {

@@ -56,7 +56,6 @@ pub(crate) fn refusals(pod: &Pod) -> Vec<Refusal> {
     let spec = super::spec(pod);
     let mut finder = Finder { found: Vec::new() };
     let truth = |value: Option<bool>| value == Some(true);
-    finder.no(truth(spec.share_process_namespace), "spec.shareProcessNamespace", "true");
     finder.no(spec.host_users == Some(false), "spec.hostUsers", "false");
     finder.no(truth(spec.set_hostname_as_fqdn), "spec.setHostnameAsFQDN", "true");
     finder.no(spec.hostname_override.is_some(), "spec.hostnameOverride", "a value");
@@ -77,6 +76,14 @@ pub(crate) fn refusals(pod: &Pod) -> Vec<Refusal> {
         finder.only(container.restart_policy.as_deref(), &[], format!("{path}.restartPolicy"));
         one(container, &path, &mut finder);
     }
+    finder.found
+}
+
+/// Everything in a container at `path` that is not implemented.
+pub(crate) fn of_container(container: &Container, path: &str) -> Vec<Refusal> {
+    let mut finder = Finder { found: Vec::new() };
+    finder.only(container.restart_policy.as_deref(), &[], format!("{path}.restartPolicy"));
+    one(container, path, &mut finder);
     finder.found
 }
 
@@ -166,7 +173,7 @@ mod tests {
     #[test]
     fn an_ordinary_pod_is_accepted() {
         let spec = serde_json::json!({
-            "shareProcessNamespace": false, "hostUsers": true, "os": {"name": "linux"},
+            "shareProcessNamespace": true, "hostUsers": true, "os": {"name": "linux"},
             "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}, "fsGroup": 1},
             "containers": [{"name": "c", "ports": [{"containerPort": 80}], "stdin": false,
                 "livenessProbe": {"httpGet": {"port": 80}}, "resources": {"limits": {"cpu": "1", "memory": "1Gi"}}}]});
@@ -176,14 +183,12 @@ mod tests {
     #[test]
     fn what_is_missing_is_named() {
         let spec = serde_json::json!({
-            "shareProcessNamespace": true,
             "initContainers": [{"name": "i", "restartPolicy": "Always"}],
             "containers": [{"name": "c", "ports": [{"containerPort": 80, "hostPort": 80}],
                 "livenessProbe": {"grpc": {"port": 80}},
                 "securityContext": {"seccompProfile": {"type": "Localhost", "localhostProfile": "x"}},
                 "resources": {"limits": {"example.com/gpu": "1"}}}]});
         let wanted = [
-            "spec.shareProcessNamespace: true is not supported by skiff",
             "spec.initContainers[0].restartPolicy: \"Always\" is not supported by skiff",
             "spec.containers[0].resources.limits: \"example.com/gpu\" is not supported by skiff",
             "spec.containers[0].ports.hostPort: a port of the host is not supported by skiff",

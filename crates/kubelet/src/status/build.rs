@@ -12,7 +12,7 @@ use k8s_openapi::{
 use super::conditions;
 use crate::{
     pod::{self, RestartPolicy, resources, resources::Qos},
-    sync::state::{Ended, Run, Track, Waiting},
+    sync::state::{Ended, Role, Run, Track, Waiting},
 };
 
 /// What a status is computed from.
@@ -56,11 +56,11 @@ impl Phase {
 /// Computes the status at `now`.
 pub(crate) fn build(view: &View<'_>, now: Timestamp) -> PodStatus {
     let phase = phase(view);
-    let statuses = |init: bool| {
-        let list = view.tracks.iter().filter(|track| track.init == init).map(|track| container_status(view, track));
+    let statuses = |role: Role| {
+        let list = view.tracks.iter().filter(|track| track.is(role)).map(|track| container_status(view, track));
         list.collect::<Vec<_>>()
     };
-    let (init, app) = (statuses(true), statuses(false));
+    let (init, app, ephemeral) = (statuses(Role::Init), statuses(Role::App), statuses(Role::Ephemeral));
     let conditions = conditions::build(view, phase, now);
     let (reason, message) =
         view.verdict.clone().map_or((None, None), |(reason, message)| (Some(reason.to_owned()), Some(message)));
@@ -69,6 +69,7 @@ pub(crate) fn build(view: &View<'_>, now: Timestamp) -> PodStatus {
         conditions: Some(conditions),
         container_statuses: Some(app),
         init_container_statuses: (!init.is_empty()).then_some(init),
+        ephemeral_container_statuses: (!ephemeral.is_empty()).then_some(ephemeral),
         host_ip: Some(view.host_ip.clone()),
         host_ips: Some(vec![HostIP { ip: view.host_ip.clone() }]),
         pod_ip: view.pod_ips.first().cloned(),
@@ -93,10 +94,10 @@ pub(crate) fn phase(view: &View<'_>) -> Phase {
         return Phase::Failed;
     }
     let policy = RestartPolicy::of(view.pod);
-    let app = || view.tracks.iter().filter(|track| !track.init);
+    let app = || view.tracks.iter().filter(|track| track.is(Role::App));
     let begun = app().any(|track| track.run.is_some());
     if !begun {
-        for track in view.tracks.iter().filter(|track| track.init) {
+        for track in view.tracks.iter().filter(|track| track.is(Role::Init)) {
             match track.ended() {
                 Some(ended) if ended.code == 0 => {}
                 Some(_) if policy == RestartPolicy::Never => return Phase::Failed,
@@ -128,6 +129,7 @@ pub(crate) fn phase(view: &View<'_>) -> Phase {
 
 fn container_status(view: &View<'_>, track: &Track) -> ContainerStatus {
     let container = pod::container(view.pod, &track.name);
+    let container = container.as_deref();
     let asked = container.and_then(|container| container.image.clone()).unwrap_or_default();
     let (image, image_id) = track.image.clone().unwrap_or((asked, String::new()));
     let (state, last) = states(view, track);
@@ -137,8 +139,12 @@ fn container_status(view: &View<'_>, track: &Track) -> ContainerStatus {
         image,
         image_id,
         container_id: track.run.as_ref().map(|run| container_id(view.pod, track, run.attempt())),
-        ready: if track.init { finished_well } else { track.ready && track.is_running() },
-        started: Some(track.started && track.is_running()),
+        ready: match track.role {
+            Role::Init => finished_well,
+            Role::App => track.ready && track.is_running(),
+            Role::Ephemeral => false,
+        },
+        started: (!track.is(Role::Ephemeral)).then_some(track.started && track.is_running()),
         restart_count: track.run.as_ref().map_or(0, |run| i32::try_from(run.attempt()).unwrap_or(i32::MAX)),
         state: Some(state),
         last_state: last,

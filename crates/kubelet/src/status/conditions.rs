@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use k8s_openapi::{api::core::v1::PodCondition, apimachinery::pkg::apis::meta::v1::Time};
 
 use super::build::{Phase, View, whole};
-use crate::pod;
+use crate::{pod, sync::state::Role};
 
 struct Verdict {
     ok: bool,
@@ -57,10 +57,11 @@ fn initialized(view: &View<'_>, phase: Phase) -> Verdict {
     if phase == Phase::Succeeded {
         return Verdict { ok: true, reason: Some("PodCompleted"), message: None };
     }
-    if view.tracks.iter().any(|track| !track.init && track.run.is_some()) {
+    if view.tracks.iter().any(|track| track.is(Role::App) && track.run.is_some()) {
         return Verdict::yes();
     }
-    let open = view.tracks.iter().filter(|track| track.init && track.ended().is_none_or(|ended| ended.code != 0));
+    let open =
+        view.tracks.iter().filter(|track| track.is(Role::Init) && track.ended().is_none_or(|ended| ended.code != 0));
     let open: Vec<&str> = open.map(|track| track.name.as_str()).collect();
     if open.is_empty() {
         return Verdict::yes();
@@ -77,7 +78,7 @@ fn containers_ready(view: &View<'_>, phase: Phase) -> Verdict {
         Phase::Failed => return Verdict::no("PodFailed", None),
         Phase::Pending | Phase::Running => {}
     }
-    let app = || view.tracks.iter().filter(|track| !track.init);
+    let app = || view.tracks.iter().filter(|track| track.is(Role::App));
     let unready: Vec<&str> =
         app().filter(|track| !(track.ready && track.is_running())).map(|track| track.name.as_str()).collect();
     if unready.is_empty() {

@@ -123,7 +123,15 @@ fn patch(held: Option<&PodStatus>, wanted: &PodStatus, uid: &str) -> Option<Valu
 }
 
 /// Members that nobody but the kubelet writes.
-const OWNED: [&str; 6] = ["podIP", "podIPs", "reason", "message", "initContainerStatuses", "containerStatuses"];
+const OWNED: [&str; 7] = [
+    "podIP",
+    "podIPs",
+    "reason",
+    "message",
+    "initContainerStatuses",
+    "containerStatuses",
+    "ephemeralContainerStatuses",
+];
 
 /// The conditions that differ; a reason or message that is gone is taken away.
 fn changed_conditions(before: Option<&Value>, after: &[Value]) -> Vec<Value> {

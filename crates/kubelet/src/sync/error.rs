@@ -1,10 +1,11 @@
 //! Why a container does not start, with the reason its status shows.
 
+use skiff_runtime::Fault;
 use thiserror::Error;
 
 use super::state::Waiting;
 use crate::{
-    pod::{env::EnvError, identity::IdentityError},
+    pod::{env::EnvError, identity::IdentityError, refusal::Refusal},
     volumes::VolumeError,
 };
 
@@ -31,6 +32,12 @@ pub(crate) enum LaunchError {
     /// The API server could not be asked.
     #[error("{0}")]
     Api(#[source] Box<kube::Error>),
+    /// It asks for what is not there.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The container whose processes it is to see does not run.
+    #[error(transparent)]
+    Target(Fault),
     /// The runtime could not start it.
     #[error("unable to start container process: {0}")]
     Start(String),
@@ -47,7 +54,9 @@ impl LaunchError {
     pub(crate) fn reason(&self) -> &'static str {
         match self {
             Self::Image { reason, .. } => reason,
-            Self::Env(_) | Self::Identity(_) | Self::Api(_) => "CreateContainerConfigError",
+            Self::Env(_) | Self::Identity(_) | Self::Api(_) | Self::Refused(_) | Self::Target(_) => {
+                "CreateContainerConfigError"
+            }
             Self::Mounts(_) => "CreateContainerError",
             Self::Start(_) | Self::Sandbox(_) => "RunContainerError",
             Self::Cancelled => "ContainerCreating",

@@ -100,8 +100,8 @@ pub(crate) fn last_word(config: &Config, pod: &Pod, container: &str, attempt: u3
         // What cannot be read was not said.
         let _ = file.take(FROM_FILE).read_to_end(&mut bytes);
     }
-    let policy = pod::container(pod, container).and_then(|own| own.termination_message_policy.as_deref());
-    if bytes.is_empty() && failed && policy == Some("FallbackToLogsOnError") {
+    let policy = pod::container(pod, container).and_then(|own| own.termination_message_policy.clone());
+    if bytes.is_empty() && failed && policy.as_deref() == Some("FallbackToLogsOnError") {
         bytes = crate::logs::last_lines(&log(config, uid, container, attempt), FROM_LOG_LINES, FROM_LOG);
     }
     (!bytes.is_empty()).then(|| String::from_utf8_lossy(&bytes).into_owned())

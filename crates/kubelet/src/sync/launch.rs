@@ -6,17 +6,17 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Container, Pod, SecurityContext};
 use skiff_image::Image;
 use skiff_runtime::{
-    Capabilities, ContainerSpec, Limits, Log, MASKED_PATHS, READONLY_PATHS, Sandbox, Seccomp, StartError, User,
+    Capabilities, ContainerSpec, Fault, Limits, Log, MASKED_PATHS, READONLY_PATHS, Sandbox, Seccomp, StartError, User,
 };
 use tokio_util::sync::CancellationToken;
 
 use super::{error::LaunchError, files, hooks, pull, shared::Shared};
 use crate::{
     pod::{
-        self, env,
+        self, env, ephemeral,
         fields::Addresses,
         identity::identity,
-        links,
+        links, refusal,
         resources::{self, Numbers, Qos},
     },
     volumes::{mounts, set::VolumeSet},
@@ -54,6 +54,8 @@ impl Launch {
     /// Does it. Events are told on the way.
     pub(crate) async fn run(self) -> Result<Launched, LaunchError> {
         let Some(container) = pod::container(&self.pod, &self.name) else { return Err(LaunchError::Cancelled) };
+        let container = &*container;
+        self.refuse(container)?;
         let image = pull::image(&self.shared, &self.pod, container, &self.cancel).await?;
         if self.cancel.is_cancelled() {
             return Err(LaunchError::Cancelled);
@@ -73,6 +75,18 @@ impl Launch {
         Ok(Launched { started_at, image, stop_signal: note(STOP_SIGNAL), hook })
     }
 
+    /// What belongs to the pod was looked at with the pod; what came later was not.
+    fn refuse(&self, container: &Container) -> Result<(), LaunchError> {
+        let list = ephemeral::all(&self.pod).iter().position(|own| own.name == container.name);
+        let first = list.and_then(|at| {
+            let path = format!("spec.ephemeralContainers[{at}]");
+            refusal::of_container(container, &path).into_iter().next()
+        });
+        let Some(first) = first else { return Ok(()) };
+        self.shared.container_warning(&self.pod, &self.name, "Unsupported", first.to_string());
+        Err(LaunchError::Refused(first))
+    }
+
     async fn start(&self, spec: ContainerSpec) -> Result<Timestamp, LaunchError> {
         let Ok(_permit) = self.shared.starts.acquire().await else { return Err(LaunchError::Cancelled) };
         let tell = |reason, message: &str| self.shared.container_normal(&self.pod, &self.name, reason, message);
@@ -84,6 +98,7 @@ impl Launch {
             }
             Err(error) => {
                 let error = match error {
+                    StartError::Fault(fault @ Fault::NoTarget { .. }) => LaunchError::Target(fault),
                     StartError::Fault(fault) => LaunchError::Start(fault.to_string()),
                     StartError::Sandbox(error) => LaunchError::Sandbox(error),
                 };
@@ -164,6 +179,7 @@ impl Launch {
             masked_paths: security.masked,
             readonly_paths: security.readonly,
             mounts: all_mounts,
+            processes_of: ephemeral::target(pod, &container.name).map(str::to_owned),
             limits: limits(&resources::of_container(container)),
             oom_score_adj: Qos::of(pod).oom_score_adj(container, self.shared.memory),
             stop_signal: stop_signal.clone(),

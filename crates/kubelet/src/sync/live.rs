@@ -13,11 +13,11 @@ use super::{
     launch::{IMAGE, IMAGE_ID, Launch, Launched, STOP_SIGNAL},
     plan::{Plan, plan},
     setup::{self, Ready},
-    state::{self, Ended, PullFailure, Run, Track, Waiting},
+    state::{self, Ended, PullFailure, Role, Run, Track, Waiting},
     worker::{Done, Step, Worker},
 };
 use crate::{
-    pod::{self, backoff::Backoff, env, fields::Addresses, refusal},
+    pod::{self, backoff::Backoff, env, ephemeral, fields::Addresses, refusal},
     volumes::set::{Failure, VolumeSet},
 };
 
@@ -305,7 +305,7 @@ impl Worker {
     fn await_references(&mut self, name: &str) {
         let pod = Arc::clone(&self.pod);
         let Some(container) = pod::container(&pod, name) else { return };
-        for reference in env::references(container) {
+        for reference in env::references(&container) {
             if !self.awaited.contains_key(&reference) {
                 let source = self.shared.sources.watch(pod::namespace(&pod), &reference);
                 let changes = source.appearances();
@@ -394,19 +394,19 @@ impl Worker {
         });
     }
 
-    /// Ephemeral containers come to pods that run, which must not suffer for one that can't be started.
-    pub(super) fn tell_of_ephemeral(&self, pod: &Pod) {
-        let count = |pod: &Pod| pod::spec(pod).ephemeral_containers.as_ref().map_or(0, Vec::len);
-        if count(pod) > count(&self.pod) {
-            let message = "spec.ephemeralContainers: a container is not supported by skiff";
-            self.shared.warning(pod, "Unsupported", message);
+    /// Ephemeral containers come to pods that run.
+    pub(super) fn take_in(&mut self, pod: &Pod) {
+        for container in ephemeral::all(pod) {
+            if self.track(&container.name).is_none() {
+                self.tracks.push(Track::new(&container.name, Role::Ephemeral));
+            }
         }
     }
 
     /// A container whose image was changed is started again, with the new one.
     pub(super) fn compare_images(&mut self, pod: &Pod) {
         let changed = |track: &&mut Track| {
-            let image = |pod| pod::container(pod, &track.name).and_then(|container| container.image.as_ref());
+            let image = |pod| pod::container(pod, &track.name).and_then(|container| container.image.clone());
             image(pod) != image(&self.pod)
         };
         let mut running = Vec::new();

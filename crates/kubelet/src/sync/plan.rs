@@ -3,8 +3,8 @@
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::Pod;
 
-use super::state::{Ended, Track, Waiting};
-use crate::pod::{self, RestartPolicy, backoff::go_seconds};
+use super::state::{Ended, Role, Track, Waiting};
+use crate::pod::{self, RestartPolicy, backoff::go_seconds, ephemeral};
 
 /// How long a failed pull is shown as such before it is shown as backing off.
 const SHOW_PULL_ERROR: SignedDuration = SignedDuration::from_secs(1);
@@ -24,13 +24,37 @@ pub(crate) struct Plan {
 
 /// Decides.
 pub(crate) fn plan(pod: &Pod, tracks: &[Track], now: Timestamp) -> Plan {
+    let mut plan = own(pod, tracks, now);
+    if !plan.finished {
+        look_in(pod, &mut plan, tracks, now);
+    }
+    plan
+}
+
+/// Ephemeral containers are started where the others leave room, once each.
+fn look_in(pod: &Pod, plan: &mut Plan, tracks: &[Track], now: Timestamp) {
+    let fresh = |track: &Track| track.is(Role::Ephemeral) && track.run.is_none();
+    for (at, track) in tracks.iter().enumerate().filter(|(_, track)| fresh(track)) {
+        let target = ephemeral::target(pod, &track.name);
+        match target.filter(|target| !tracks.iter().any(|track| track.name == *target && track.is_running())) {
+            Some(target) => {
+                let message = format!("unable to find target container {target}");
+                plan.waiting.push((at, Waiting::because("CreateContainerConfigError", message)));
+            }
+            None => consider(pod, plan, tracks, at, None, now),
+        }
+    }
+}
+
+/// What is next for the containers that make the pod.
+fn own(pod: &Pod, tracks: &[Track], now: Timestamp) -> Plan {
     let policy = RestartPolicy::of(pod);
     let mut plan = Plan::default();
     let init_policy = if policy == RestartPolicy::Never { RestartPolicy::Never } else { RestartPolicy::OnFailure };
     let open = |track: &Track| track.stale || track.ended().is_none_or(|ended| ended.code != 0);
-    let first = tracks.iter().position(|track| track.init && open(track));
+    let first = tracks.iter().position(|track| track.is(Role::Init) && open(track));
     if let Some(at) = first
-        && !tracks.iter().any(|track| !track.init && track.run.is_some() && !track.stale)
+        && !tracks.iter().any(|track| track.is(Role::App) && track.run.is_some() && !track.stale)
     {
         match need(&tracks[at], init_policy) {
             Need::Nothing if tracks[at].stale && !tracks[at].is_running() => {
@@ -42,14 +66,14 @@ pub(crate) fn plan(pod: &Pod, tracks: &[Track], now: Timestamp) -> Plan {
         }
         return plan;
     }
-    for (at, track) in tracks.iter().enumerate().filter(|(_, track)| !track.init) {
+    for (at, track) in tracks.iter().enumerate().filter(|(_, track)| track.is(Role::App)) {
         match need(track, policy) {
             Need::Nothing => {}
             Need::Start(after) => consider(pod, &mut plan, tracks, at, after, now),
         }
     }
     let over = |track: &Track| track.ended().is_some_and(|ended| !policy.again(ended.code));
-    plan.finished = tracks.iter().filter(|track| !track.init).all(over);
+    plan.finished = tracks.iter().filter(|track| track.is(Role::App)).all(over);
     plan
 }
 
@@ -94,7 +118,7 @@ fn consider(pod: &Pod, plan: &mut Plan, tracks: &[Track], at: usize, after: Opti
             return wait(shown_until, Waiting::because(pull.reason, pull.message.clone()));
         }
         if let Some(until) = track.pulls.until(pull.at, now) {
-            let image = pod::container(pod, &track.name).and_then(|container| container.image.as_deref());
+            let image = pod::container(pod, &track.name).and_then(|container| container.image.clone());
             let message =
                 format!("Back-off pulling image {:?}: {}: {}", image.unwrap_or_default(), pull.reason, pull.message);
             return wait(until, Waiting::because("ImagePullBackOff", message));

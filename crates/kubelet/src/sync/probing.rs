@@ -22,6 +22,7 @@ impl Worker {
     pub(super) fn probe(&mut self, name: &str) {
         let pod = Arc::clone(&self.pod);
         let (Some(container), Some(sandbox)) = (pod::container(&pod, name), self.sandbox.clone()) else { return };
+        let container = &*container;
         let address = self.addresses.first().cloned().unwrap_or_default();
         let post = self.post.clone();
         let Some(track) = self.track(name) else { return };
@@ -76,7 +77,8 @@ impl Worker {
             (Purpose::Startup, Some(true)) => self.probe(name),
             (Purpose::Startup | Purpose::Liveness, Some(false)) => {
                 let kind = purpose.to_string().to_lowercase();
-                let own = pod::container(&self.pod, name).and_then(|container| probe(container, purpose));
+                let own = pod::container(&self.pod, name);
+                let own = own.as_deref().and_then(|container| probe(container, purpose));
                 let grace = own.and_then(|probe| probe.termination_grace_period_seconds);
                 self.stop(name, format!("Container {name} failed {kind} probe, will be restarted"), grace);
             }

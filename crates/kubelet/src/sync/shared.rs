@@ -20,7 +20,12 @@ use skiff_runtime::{Runtime, Sandbox};
 use tokio::sync::{Semaphore, watch};
 
 use super::{pulled::Pulled, state::Track};
-use crate::{config::Config, pod, sources::Sources, volumes::set};
+use crate::{
+    config::Config,
+    pod::{self, ephemeral},
+    sources::Sources,
+    volumes::set,
+};
 
 /// The node as its workers see it.
 pub(crate) struct Shared {
@@ -88,7 +93,15 @@ impl Shared {
 fn reference(pod: &Pod, container: Option<&str>) -> ObjectReference {
     let field_path = container.map(|name| {
         let init = pod::init_containers(pod).iter().any(|container| container.name == name);
-        format!("spec.{}{{{name}}}", if init { "initContainers" } else { "containers" })
+        let ephemeral = ephemeral::all(pod).iter().any(|container| container.name == name);
+        let list = if init {
+            "initContainers"
+        } else if ephemeral {
+            "ephemeralContainers"
+        } else {
+            "containers"
+        };
+        format!("spec.{list}{{{name}}}")
     });
     ObjectReference {
         api_version: Some("v1".to_owned()),

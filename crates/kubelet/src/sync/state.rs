@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{Container, ContainerState, ContainerStatus, Pod};
+use k8s_openapi::api::core::v1::{ContainerState, ContainerStatus, Pod};
 
-use crate::pod::{self, backoff::Backoff};
+use crate::pod::{self, backoff::Backoff, ephemeral};
 
 /// Why a container does not run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,11 +60,22 @@ pub(crate) struct PullFailure {
     pub(crate) message: String,
 }
 
+/// What a container is to its pod.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// It prepares the pod for the others.
+    Init,
+    /// The pod is there for it.
+    App,
+    /// It was put in later, to look at the others: it runs once, and nothing depends on it.
+    Ephemeral,
+}
+
 /// One container.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Track {
     pub(crate) name: String,
-    pub(crate) init: bool,
+    pub(crate) role: Role,
     /// The newest attempt; none before the first.
     pub(crate) run: Option<Run>,
     /// The attempt before it.
@@ -87,10 +98,10 @@ pub(crate) struct Track {
 }
 
 impl Track {
-    pub(crate) fn new(container: &Container, init: bool) -> Self {
+    pub(crate) fn new(name: &str, role: Role) -> Self {
         Self {
-            name: container.name.clone(),
-            init,
+            name: name.to_owned(),
+            role,
             run: None,
             previous: None,
             waiting: None,
@@ -104,6 +115,10 @@ impl Track {
             launching: false,
             stale: false,
         }
+    }
+
+    pub(crate) fn is(&self, role: Role) -> bool {
+        self.role == role
     }
 
     pub(crate) fn is_running(&self) -> bool {
@@ -148,17 +163,18 @@ impl Track {
     }
 }
 
-/// The containers of a pod: init containers first, each list in the order of the spec.
+/// The containers of a pod: init containers first, ephemeral ones last, each list in the order of the spec.
 pub(crate) fn tracks(pod: &Pod) -> Vec<Track> {
-    let init = pod::init_containers(pod).iter().map(|container| Track::new(container, true));
-    let app = pod::spec(pod).containers.iter().map(|container| Track::new(container, false));
-    init.chain(app).collect()
+    let init = pod::init_containers(pod).iter().map(|container| Track::new(&container.name, Role::Init));
+    let app = pod::spec(pod).containers.iter().map(|container| Track::new(&container.name, Role::App));
+    let ephemeral = ephemeral::all(pod).iter().map(|container| Track::new(&container.name, Role::Ephemeral));
+    init.chain(app).chain(ephemeral).collect()
 }
 
 /// What the pod's status in the API still knows of containers that an earlier server ran.
 pub(crate) fn remembered(pod: &Pod) -> BTreeMap<&str, &ContainerStatus> {
     let Some(status) = &pod.status else { return BTreeMap::new() };
-    let lists = [&status.init_container_statuses, &status.container_statuses];
+    let lists = [&status.init_container_statuses, &status.container_statuses, &status.ephemeral_container_statuses];
     lists.into_iter().flatten().flatten().map(|status| (status.name.as_str(), status)).collect()
 }
 

@@ -83,11 +83,12 @@ impl Stop {
 
     /// Runs the hook, if there is one.
     async fn pre_stop(&mut self) -> bool {
-        let Some(container) = pod::container(&self.pod, &self.name) else { return false };
+        let pod = Arc::clone(&self.pod);
+        let Some(container) = pod::container(&pod, &self.name) else { return false };
         let hook = container.lifecycle.as_ref().and_then(|lifecycle| lifecycle.pre_stop.as_ref());
         let Some(hook) = hook else { return false };
         let mut deadline = self.deadline.clone();
-        let hook = hooks::run(&self.sandbox, container, &self.address, hook);
+        let hook = hooks::run(&self.sandbox, &container, &self.address, hook);
         let failure = tokio::select! {
             result = hook => result.err().map(|error| error.to_string()),
             () = passed(&mut deadline) => Some("the grace period is over".to_owned()),

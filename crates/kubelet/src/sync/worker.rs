@@ -279,7 +279,7 @@ impl Worker {
                 let shown = self.volumes.as_ref().is_some_and(|volumes| volumes.shows_the_pod());
                 self.filled.again |= shown && meta(&pod) != meta(&self.pod);
                 self.compare_images(&pod);
-                self.tell_of_ephemeral(&pod);
+                self.take_in(&pod);
                 self.pod = pod;
             }
             Mail::Gone => self.gone = true,

@@ -92,10 +92,10 @@ pub(crate) async fn what_is_missing_is_waited_for(world: Arc<World>) {
 }
 
 pub(crate) async fn what_is_not_supported_is_named(world: Arc<World>) {
-    let spec = json!({"shareProcessNamespace": true, "containers": [{"name": "main"}]});
+    let spec = json!({"setHostnameAsFQDN": true, "containers": [{"name": "main"}]});
     world.create("shares", spec).await;
     let pod = world.until("shares", |pod| waiting(pod).is_some_and(|(_, message)| !message.is_empty())).await;
-    let wanted = ("CreateContainerConfigError", "spec.shareProcessNamespace: true is not supported by skiff");
+    let wanted = ("CreateContainerConfigError", "spec.setHostnameAsFQDN: true is not supported by skiff");
     assert_eq!(waiting(&pod).unwrap(), wanted);
     let spec = json!({"containers": [{"name": "main", "volumeMounts": [{"name": "v", "mountPath": "/v"}]}],
         "volumes": [{"name": "v", "nfs": {"server": "192.0.2.1", "path": "/"}}]});

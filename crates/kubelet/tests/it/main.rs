@@ -5,6 +5,7 @@
 //! the supervisor of the pods that they make.
 #![allow(clippy::unwrap_used)]
 
+mod ephemeral;
 mod failures;
 mod image;
 mod life;
@@ -42,6 +43,9 @@ const TESTS: &[Test] = tests![
     life::readiness_and_liveness_are_probed,
     life::a_killed_process_is_started_again,
     life::logs_are_followed_to_the_end,
+    ephemeral::a_running_pod_is_looked_into,
+    ephemeral::they_end_with_their_pod,
+    ephemeral::all_containers_of_a_pod_may_share_processes,
     failures::a_crash_loop_backs_off,
     failures::an_image_that_is_not_there,
     failures::a_program_that_is_not_there,
@@ -56,7 +60,8 @@ const TESTS: &[Test] = tests![
 ];
 
 /// Run one after the other, with nothing beside them.
-const ALONE: &[Test] = tests![speed::pods_start_quickly, restart::running_pods_are_taken_over];
+const ALONE: &[Test] =
+    tests![speed::pods_start_quickly, restart::running_pods_are_taken_over, ephemeral::they_are_taken_over];
 
 /// No test takes longer.
 const PATIENCE: Duration = Duration::from_secs(90);

@@ -30,6 +30,7 @@ use crate::status::{ContainerStatus, Exit, ExitReason, Started, State};
 use crate::supervisor::clients::Caller;
 use crate::supervisor::launch::{self, Launched, Outcome, Reports, Setup};
 use crate::supervisor::log::{Stream, Writer};
+use crate::supervisor::processes::Processes;
 use crate::supervisor::program::{self, Program};
 use crate::supervisor::rootfs::{self, Rootfs};
 use crate::supervisor::sandbox::{Sandbox, cgroup_fault, step};
@@ -76,6 +77,9 @@ pub(super) struct Place<'a> {
     pub(super) spec: &'a SandboxSpec,
     pub(super) dir: &'a PodDir,
     pub(super) sandbox: &'a Sandbox,
+    pub(super) processes: Processes<'a>,
+    /// The supervisor's own process namespace, to come back to.
+    pub(super) home: BorrowedFd<'a>,
 }
 
 /// Where those who attach write to.
@@ -142,6 +146,14 @@ impl Container {
         match &self.phase {
             Phase::Starting { pid, .. } | Phase::Running { pid, .. } => Some(*pid),
             Phase::Ended => None,
+        }
+    }
+
+    /// Its first process, if its program runs.
+    pub(super) fn first(&self) -> Option<BorrowedFd<'_>> {
+        match &self.phase {
+            Phase::Running { pidfd, .. } => Some(pidfd.as_fd()),
+            Phase::Starting { .. } | Phase::Ended => None,
         }
     }
 
@@ -315,10 +327,8 @@ fn fork(
     let filter = load_filter(filter)?;
     let folder = paths::container(place.spec, &spec.name, spec.attempt);
     rootfs::make_folders(&folder).map_err(step("make the container's folders"))?;
-    let mut namespaces = CloneFlags::CLONE_NEWNS;
-    namespaces.set(CloneFlags::CLONE_NEWPID, !place.spec.host_pid);
     let (stdio, wires) = wire(spec)?;
-    let launched = launch::launch(namespaces, group, &stdio, |reports: &mut Reports| {
+    let work = |reports: &mut Reports| {
         program::adjust_oom_score(spec);
         // Its own group is the root that the container sees.
         unshare(CloneFlags::CLONE_NEWCGROUP).map_err(step("make a control group namespace"))?;
@@ -328,7 +338,9 @@ fn fork(
         let hostname = hostname.to_string_lossy();
         let program = Program { spec, argv: &spec.argv, env: &[], hostname: &hostname, caps, filter, stdio: &stdio };
         program.become_it(&identity, reports)
-    })?;
+    };
+    let namespaces = place.processes.namespaces();
+    let launched = place.processes.within(place.home, || launch::launch(namespaces, group, &stdio, work))?;
     Ok((launched, wires))
 }
 

@@ -17,7 +17,8 @@ use crate::spec::ExecSpec;
 use crate::status::ExecResult;
 use crate::supervisor::clients::Caller;
 use crate::supervisor::container::{Container, Phase, ending, exit_code, load_filter};
-use crate::supervisor::launch::{self, Launched, Outcome, Setup};
+use crate::supervisor::launch::{self, Launched, Outcome, Reports, Setup};
+use crate::supervisor::processes::Processes;
 use crate::supervisor::program::{self, Program};
 use crate::supervisor::sandbox::step;
 use crate::supervisor::stdio::Stdio;
@@ -143,11 +144,8 @@ fn launch_in(
 ) -> Result<Launched, Fault> {
     let Place { container, own_processes, host_pid } = place;
     let filter = load_filter(container.filter.as_ref())?;
-    if !host_pid {
-        // Only children are affected: this one is born into the container's process namespace.
-        setns(pidfd, CloneFlags::CLONE_NEWPID).map_err(step("join the container's process namespace"))?;
-    }
-    let launched = launch::launch(CloneFlags::empty(), &container.group, stdio, |reports| {
+    let processes = if host_pid { Processes::Host } else { Processes::With(pidfd.as_fd()) };
+    let work = |reports: &mut Reports| {
         program::adjust_oom_score(&container.spec);
         setns(pidfd, CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWCGROUP)
             .map_err(step("join the container's namespaces"))?;
@@ -162,9 +160,6 @@ fn launch_in(
             stdio,
         };
         program.become_it(identity, reports)
-    });
-    if !host_pid {
-        setns(own_processes, CloneFlags::CLONE_NEWPID).map_err(step("return from the process namespace"))?;
-    }
-    launched
+    };
+    processes.within(own_processes, || launch::launch(CloneFlags::empty(), &container.group, stdio, work))
 }

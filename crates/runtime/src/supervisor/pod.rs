@@ -23,6 +23,7 @@ use crate::supervisor::clients::{Caller, Clients};
 use crate::supervisor::container::{Answer, Container, Place};
 use crate::supervisor::exec::{self, Exec};
 use crate::supervisor::poller::{Key, Poller, Ready};
+use crate::supervisor::processes::Processes;
 use crate::supervisor::sandbox::Sandbox;
 use crate::supervisor::stdio::Stdio;
 
@@ -172,7 +173,9 @@ impl Pod {
         if self.closing.is_some() || self.containers.values().any(same) {
             return Err(Fault::Exists { name: spec.name, attempt: spec.attempt });
         }
-        let container = Container::launch(Place { spec: &self.spec, dir: &self.dir, sandbox }, spec, filter, caller)?;
+        let (processes, home) = (self.processes(&spec, sandbox)?, self.own_processes.as_fd());
+        let place = Place { spec: &self.spec, dir: &self.dir, sandbox, processes, home };
+        let container = Container::launch(place, spec, filter, caller)?;
         self.next += 1;
         let (setup, [stdout, stderr]) = container.descriptors();
         let keyed =
@@ -185,6 +188,19 @@ impl Pod {
         self.containers.insert(self.next, container);
         self.persist();
         Ok(())
+    }
+
+    /// Where the processes of a new container will be.
+    fn processes<'a>(&'a self, spec: &ContainerSpec, sandbox: &'a Sandbox) -> Result<Processes<'a>, Fault> {
+        if self.spec.host_pid {
+            return Ok(Processes::Host);
+        }
+        if let Some(first) = &sandbox.first {
+            return Ok(Processes::With(first.as_fd()));
+        }
+        let Some(name) = &spec.processes_of else { return Ok(Processes::Own) };
+        let running = self.newest(name).and_then(|(_, container)| container.first());
+        running.map(Processes::With).ok_or_else(|| Fault::NoTarget { name: name.clone() })
     }
 
     fn progress(&mut self, id: u32) {

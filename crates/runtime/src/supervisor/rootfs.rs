@@ -6,6 +6,8 @@
 
 mod system;
 
+pub(super) use system::INERT;
+
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::os::fd::OwnedFd;
 
 use nix::mount::MsFlags;
 use nix::sched::{CloneFlags, unshare};
@@ -12,6 +13,7 @@ use crate::error::{Fault, Reason};
 use crate::paths::{self, PodDir};
 use crate::runtime::Boot;
 use crate::spec::SandboxSpec;
+use crate::supervisor::processes;
 
 /// A pod's own sysctls unless it says otherwise: any port and `ping` without privileges, since the network is its own.
 const SYSCTLS: [(&str, &str); 2] =
@@ -23,6 +25,8 @@ pub(super) struct Sandbox {
     pub(super) hierarchies: Hierarchies,
     /// The pod's control group, relative to the hierarchies' roots.
     pub(super) cgroup: String,
+    /// The first process of the namespace that the containers share, where they share one.
+    pub(super) first: Option<OwnedFd>,
 }
 
 impl Sandbox {
@@ -39,11 +43,15 @@ pub(super) fn set_up(boot: &Boot, dir: &PodDir) -> Result<Sandbox, Fault> {
     let spec = &boot.spec;
     let hierarchies = Hierarchies::discover().map_err(step("find control groups"))?;
     hierarchies.take_refuge(&paths::supervisors_cgroup(&boot.cgroup_parent)).map_err(cgroup_fault)?;
-    let sandbox = Sandbox { cgroup: paths::pod_cgroup(&boot.cgroup_parent, &spec.uid), hierarchies };
+    let cgroup = paths::pod_cgroup(&boot.cgroup_parent, &spec.uid);
+    let mut sandbox = Sandbox { cgroup, hierarchies, first: None };
     sandbox.group().create().map_err(cgroup_fault)?;
     sandbox.group().limit(&spec.limits).map_err(cgroup_fault)?;
     enter_namespaces(spec)?;
     set_sysctls(spec)?;
+    if spec.share_processes && !spec.host_pid {
+        sandbox.first = Some(processes::hold(dir)?);
+    }
     if !spec.host_ipc {
         make_shm(dir).map_err(step("mount the pod's /dev/shm"))?;
     }

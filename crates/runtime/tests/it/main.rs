@@ -11,6 +11,7 @@ mod files;
 mod lifecycle;
 mod limits;
 mod logs;
+mod processes;
 mod streams;
 mod world;
 
@@ -60,6 +61,9 @@ const TESTS: &[Test] = tests![
     limits::processes_and_cpu,
     logs::lines_come_in_order_with_their_streams,
     logs::rotation_loses_nothing,
+    processes::a_container_looks_at_another,
+    processes::a_pod_shares_its_processes,
+    processes::the_first_process_of_a_shared_namespace_is_no_way_out,
     streams::a_command_has_a_terminal,
     streams::a_command_has_streams,
     streams::attached_to_a_terminal,

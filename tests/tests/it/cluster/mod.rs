@@ -1,5 +1,6 @@
 //! The release binary in namespaces of its own, with stock kubectl, curl and skiff itself as clients.
 
+mod debug;
 mod endings;
 mod failures;
 mod shell;

@@ -46,6 +46,31 @@ fn init_containers_run_one_after_the_other_and_before_all_others() {
 }
 
 #[test]
+fn ephemeral_containers_run_once_and_are_nothing_to_the_pod() {
+    let mut pod = pod("Never", &["i"], &["a"]);
+    let list = json!([{"name": "e", "image": "img"}, {"name": "t", "image": "img", "targetContainerName": "a"}]);
+    pod.spec.as_mut().unwrap().ephemeral_containers = serde_json::from_value(list).unwrap();
+    let mut tracks = tracks(&pod);
+    let wait = Waiting::because("CreateContainerConfigError", "unable to find target container a");
+    tracks[0].begin(0, at(0));
+    let got = plan(&pod, &tracks, at(0));
+    assert_eq!((got.start, got.waiting), (Some(2), vec![(3, wait)]), "an init container that runs is no hindrance");
+    tracks[2].begin(0, at(0));
+    tracks[0].end(ended(0, 0, 1));
+    assert_eq!(plan(&pod, &tracks, at(1)).start, Some(1), "the pod's own come first");
+    tracks[1].begin(0, at(1));
+    assert_eq!(plan(&pod, &tracks, at(1)).start, Some(3), "what it looks at runs");
+    tracks[3].begin(0, at(1));
+    tracks[3].end(ended(0, 1, 2));
+    assert_eq!(plan(&pod, &tracks, at(1000)), Plan::default(), "it is not started again");
+    tracks[1].end(ended(0, 0, 3));
+    assert!(plan(&pod, &tracks, at(4)).finished, "although one still looks on");
+    tracks[2].end(ended(0, 1, 4));
+    tracks.iter_mut().for_each(|track| track.stale = true);
+    assert!(plan(&pod, &tracks, at(5)).start.is_none_or(|at| at < 2), "not in a new sandbox either");
+}
+
+#[test]
 fn a_failed_init_container_ends_a_pod_that_is_never_restarted() {
     for (policy, finished, start) in [("Never", true, None), ("OnFailure", false, Some(0)), ("Always", false, Some(0))]
     {

@@ -15,7 +15,7 @@ use crate::supervisor::rootfs::{Rootfs, kernel_folder, make_file, make_folder, u
 use crate::supervisor::sandbox::step;
 
 /// For file systems that hold data only.
-pub(super) const INERT: Attributes = Attributes::NOSUID.and(Attributes::NODEV).and(Attributes::NOEXEC);
+pub(in crate::supervisor) const INERT: Attributes = Attributes::NOSUID.and(Attributes::NODEV).and(Attributes::NOEXEC);
 
 const DEVICES: [&str; 6] = ["null", "zero", "full", "random", "urandom", "tty"];
 
