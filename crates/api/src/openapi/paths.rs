@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::{Format, prefix, types::list_type};
 use crate::catalogue::Catalogue;
 use crate::patch;
-use crate::resource::AnyResource;
+use crate::resource::{AnyResource, Part};
 use crate::value::put;
 
 /// The query parameters of everything that writes.
@@ -25,6 +25,15 @@ const LIST: &[&str] = &[
 ];
 /// The query parameters of a delete.
 const DELETE: &[&str] = &["dryRun", "gracePeriodSeconds", "orphanDependents", "propagationPolicy"];
+/// The query parameters of what connects to a pod or to a Service, by the kind of its options.
+const CONNECT: &[(&str, &[&str])] = &[
+    ("PodAttachOptions", &["container", "stderr", "stdin", "stdout", "tty"]),
+    ("PodExecOptions", &["command", "container", "stderr", "stdin", "stdout", "tty"]),
+    ("PodPortForwardOptions", &["ports"]),
+    ("NodeProxyOptions", &["path"]),
+    ("PodProxyOptions", &["path"]),
+    ("ServiceProxyOptions", &["path"]),
+];
 const STATUS: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.Status";
 
 /// One operation on a path.
@@ -33,6 +42,7 @@ struct Operation<'a> {
     action: &'static str,
     query: &'a [&'static str],
     body: Option<&'a str>,
+    /// The type of the answer; empty for what is no object.
     answer: &'a str,
 }
 
@@ -58,10 +68,13 @@ pub(super) fn of(kinds: &Catalogue, group: &str, version: &str, format: Format) 
         if resource.allows("get") {
             paths.insert(item.clone(), page.path(&item, &operations));
         }
-        // What is not about objects has no types to tell of.
-        for part in resource.parts().iter().filter(|part| !part.type_name.is_empty()) {
+        for part in resource.parts() {
             let path = format!("{item}/{}", part.name);
             let page = Page { kind: [part.group, part.version, part.kind], ..page };
+            if part.type_name.is_empty() {
+                paths.extend(page.connecting(path, &part));
+                continue;
+            }
             let mut operations = single(part.verbs, part.type_name);
             if part.verbs.contains(&"create") {
                 operations.push(write("post", "post", part.type_name));
@@ -71,6 +84,21 @@ pub(super) fn of(kinds: &Catalogue, group: &str, version: &str, format: Format) 
     }
     paths.retain(|_, path| path.as_object().is_some_and(|path| path.keys().any(|key| key != "parameters")));
     paths
+}
+
+/// What connects with any of the methods that these verbs stand for.
+fn connect(verbs: &[&str], query: &'static [&'static str]) -> Vec<Operation<'static>> {
+    const METHODS: [(&str, &str); 7] = [
+        ("get", "get"),
+        ("create", "post"),
+        ("update", "put"),
+        ("patch", "patch"),
+        ("delete", "delete"),
+        ("delete", "head"),
+        ("delete", "options"),
+    ];
+    let known = METHODS.iter().filter(|(verb, _)| verbs.contains(verb));
+    known.map(|(_, method)| Operation { method, action: "connect", query, body: None, answer: "" }).collect()
 }
 
 fn write<'a>(method: &'static str, action: &'static str, type_name: &'a str) -> Operation<'a> {
@@ -119,9 +147,22 @@ struct Page<'a> {
 }
 
 impl Page<'_> {
+    /// What is not about objects has no types to tell of, only ways to it.
+    fn connecting(&self, path: String, part: &Part<'_>) -> Vec<(String, Value)> {
+        let query = CONNECT.iter().find(|(kind, _)| *kind == part.kind).map_or(&[][..], |(_, query)| query);
+        let operations = connect(part.verbs, query);
+        let mut paths = vec![(path.clone(), self.path(&path, &operations))];
+        if part.name == "proxy" {
+            let deeper = format!("{path}/{{path}}");
+            let value = self.path(&deeper, &operations);
+            paths.push((deeper, value));
+        }
+        paths
+    }
+
     fn path(&self, path: &str, operations: &[Operation<'_>]) -> Value {
         let mut value = json!({});
-        let names: Vec<Value> = ["namespace", "name"]
+        let names: Vec<Value> = ["namespace", "name", "path"]
             .iter()
             .filter(|name| path.contains(&format!("{{{name}}}")))
             .map(|name| self.parameter(name, "path"))
@@ -138,7 +179,15 @@ impl Page<'_> {
     fn parameter(&self, name: &str, place: &str) -> Value {
         let kind = match name {
             "limit" | "timeoutSeconds" | "gracePeriodSeconds" => "integer",
-            "watch" | "allowWatchBookmarks" | "sendInitialEvents" | "force" | "orphanDependents" => "boolean",
+            "watch"
+            | "allowWatchBookmarks"
+            | "sendInitialEvents"
+            | "force"
+            | "orphanDependents"
+            | "stderr"
+            | "stdin"
+            | "stdout"
+            | "tty" => "boolean",
             _ => "string",
         };
         let mut value = json!({"name": name, "in": place, "uniqueItems": true});
@@ -159,9 +208,11 @@ impl Page<'_> {
         let [group, version, kind] = self.kind;
         let mut parameters: Vec<Value> = operation.query.iter().map(|name| self.parameter(name, "query")).collect();
         let reference = |name: &str| json!({"$ref": format!("{}{name}", self.format.reference())});
-        let is_patch = operation.method == "patch";
+        let is_patch = operation.action == "patch";
         let body = operation.body.map(|name| if is_patch { json!({"type": "object"}) } else { reference(name) });
-        let answer = reference(operation.answer);
+        let connects = operation.answer.is_empty();
+        let answer = if connects { json!({"type": "string"}) } else { reference(operation.answer) };
+        let produces = if connects { "*/*" } else { "application/json" };
         let mut value = json!({
             "operationId": self.operation_id(path, operation),
             "x-kubernetes-action": operation.action,
@@ -170,7 +221,7 @@ impl Page<'_> {
         let consumes: &[&str] = if is_patch { patch::CONTENT_TYPES } else { &["application/json"] };
         match self.format {
             Format::V2 => {
-                put(&mut value, "produces", json!(["application/json"]));
+                put(&mut value, "produces", json!([produces]));
                 put(&mut value, "responses", json!({"200": {"description": "OK", "schema": answer}}));
                 if let Some(schema) = body {
                     put(&mut value, "consumes", consumes);
@@ -178,7 +229,7 @@ impl Page<'_> {
                 }
             }
             Format::V3 => {
-                let content = json!({"application/json": {"schema": answer}});
+                let content = json!({produces: {"schema": answer}});
                 put(&mut value, "responses", json!({"200": {"description": "OK", "content": content}}));
                 if let Some(schema) = body {
                     let content: Map<String, Value> =
@@ -200,7 +251,7 @@ impl Page<'_> {
             let mut chars = text.chars();
             chars.next().map(|c| c.to_ascii_uppercase().to_string() + chars.as_str()).unwrap_or_default()
         };
-        let part = path.split("{name}/").nth(1).map(capital).unwrap_or_default();
+        let part = path.split("{name}/").nth(1).map(capital).unwrap_or_default().replace("/{path}", "WithPath");
         let all = if self.resource.is_namespaced() && scope.is_empty() { "ForAllNamespaces" } else { "" };
         let action = match operation.action {
             "get" => "read",
@@ -210,6 +261,7 @@ impl Page<'_> {
             other => other,
         };
         let (version, kind) = (capital(self.resource.version()), self.resource.kind());
-        format!("{action}{}{version}{scope}{kind}{part}{all}", capital(group))
+        let method = if action == "connect" { capital(operation.method) } else { String::new() };
+        format!("{action}{}{version}{method}{scope}{kind}{part}{all}", capital(group))
     }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Case, kept};
+use super::{Case, each, kept};
 use crate::support::{Answer, Server, with};
 
 /// The kinds that are stored and do nothing, or not all that they promise.
@@ -64,8 +64,7 @@ fn the_kinds_without_effect_are_these() {
 
 #[tokio::test]
 async fn what_has_no_effect_says_so() {
-    let server = Server::start().await;
-    for case in kept() {
+    each(async |server, case| {
         let expected = usize::from(case.resource.unheeded.is_some());
         let check = |what: &str, answer: &Answer, expected: usize| {
             case.expect(what, answer, if what.ends_with("create") { 201 } else { 200 });
@@ -88,7 +87,8 @@ async fn what_has_no_effect_says_so() {
         }
         let options = json!({"propagationPolicy": "Background", "gracePeriodSeconds": 0});
         case.expect("delete", &server.delete_with(&case.path(), &options).await, 200);
-    }
+    })
+    .await;
 }
 
 /// An apply that would create the object.
