@@ -27,6 +27,7 @@ pub(crate) fn measure(socket: &Path) -> Vec<Figure> {
     figures.extend(crate::traffic::measure(socket));
     figures.extend(fifty(socket));
     figures.extend(services(socket));
+    figures.push(namespace(socket));
     figures.extend(api(socket));
     figures.push(watchers(socket));
     figures
@@ -106,21 +107,21 @@ fn fifty(socket: &Path) -> Vec<Figure> {
     ]
 }
 
-/// Service create until its address answers: alone, and beside 1,000 others.
+/// Service create until its address answers: alone, and beside 10,000 others.
 fn services(socket: &Path) -> Vec<Figure> {
     let mut client = Connection::open(socket);
     let mut watch = Connection::open(socket).watch(&format!("{PODS}?watch=true"));
     client.ok("POST", PODS, &pod("target"));
     until(&mut watch, |event| event["object"]["metadata"]["name"] == "target" && is_ready(&event["object"]));
     let alone = median((0..15).map(|number| service(&mut client, number)).collect());
-    for number in 0..1000 {
+    for number in 0..10_000 {
         client.ok("POST", SERVICES, &service_body(&format!("other-{number}"), "nobody"));
     }
     let beside = median((0..15).map(|number| service(&mut client, number)).collect());
     client.ok("DELETE", SERVICES, "");
     vec![
         Figure::at_most("Service create -> ClusterIP answers", alone, "ms", 10.0),
-        Figure::at_most("the same beside 1,000 services", beside, "ms", 10.0),
+        Figure::at_most("the same beside 10,000 services", beside, "ms", 10.0),
     ]
 }
 
@@ -143,6 +144,22 @@ fn service(client: &mut Connection, number: usize) -> f64 {
     let took = started.elapsed().as_secs_f64() * 1e3;
     client.ok("DELETE", &format!("{SERVICES}/{name}"), "");
     took
+}
+
+/// A namespace with 100 objects until it is gone.
+fn namespace(socket: &Path) -> Figure {
+    const NAMESPACES: &str = "/api/v1/namespaces";
+    let mut client = Connection::open(socket);
+    let body = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "full"}});
+    client.ok("POST", NAMESPACES, &body.to_string());
+    for number in 0..100 {
+        client.ok("POST", &format!("{NAMESPACES}/full/configmaps"), &map(&format!("one-{number}")));
+    }
+    let mut watch = Connection::open(socket).watch(&format!("{NAMESPACES}?watch=true"));
+    let started = Instant::now();
+    client.ok("DELETE", &format!("{NAMESPACES}/full"), "");
+    until(&mut watch, |event| event["type"] == "DELETED" && event["object"]["metadata"]["name"] == "full");
+    Figure::at_most("namespace with 100 objects deleted", started.elapsed().as_secs_f64(), "s", 0.3)
 }
 
 fn map(name: &str) -> String {

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::StatusCode;
-use serde_json::{Value, json};
+use serde::Deserialize;
+use serde_json::{Value, json, value::RawValue};
 use skiff_api::{
     status::Status,
     table::{self, IncludeObject},
@@ -62,12 +63,26 @@ fn shaped(call: &Call, object: Value) -> Result<Value, Status> {
     }
 }
 
-pub(super) fn metadata_of(call: &Call, object: &Value) -> Value {
+fn metadata_of(call: &Call, object: &Value) -> Value {
     json!({
         "kind": "PartialObjectMetadata",
         "apiVersion": format!("meta.k8s.io/{}", call.accepted.version),
         "metadata": object["metadata"],
     })
+}
+
+/// The bytes of an object's `PartialObjectMetadata`, made of the object's bytes. Whoever follows the metadata of a whole
+/// cluster, as the garbage collector does, makes this the answer that is made most often: nothing is taken apart.
+pub(super) fn metadata_only(call: &Call, object: &[u8]) -> Result<Vec<u8>, Status> {
+    #[derive(Deserialize)]
+    struct Slim<'a> {
+        #[serde(borrow)]
+        metadata: &'a RawValue,
+    }
+    let Slim { metadata } = serde_json::from_slice(object).map_err(Status::internal)?;
+    let version = call.accepted.version;
+    let head = format!(r#"{{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/{version}","metadata":"#);
+    Ok([head.as_bytes(), metadata.get().as_bytes(), b"}"].concat())
 }
 
 pub(super) fn rows(call: &Call, objects: &[Value], metadata: Value, columns: bool) -> Result<Value, Status> {
@@ -91,7 +106,7 @@ pub(super) fn entries(call: &Call, metadata: Value, entries: &[Arc<Entry>]) -> A
             let body = binary_list(call, &metadata, entries)?;
             return Ok(respond::whole(StatusCode::OK, protobuf::MEDIA_TYPE, body));
         }
-        (Encoding::Json, Form::Object) if !call.pretty() => {
+        (Encoding::Json, Form::Object | Form::Metadata) if !call.pretty() => {
             return Ok(respond::json(StatusCode::OK, joined_list(call, &metadata, entries)?));
         }
         _ => {}
@@ -148,13 +163,15 @@ fn list_metadata(page: &Page) -> Value {
     metadata
 }
 
-/// The stored bytes of all objects between the list's head and its end: nothing is parsed.
+/// The stored bytes of all objects, or of their metadata, between the list's head and its end: nothing is taken apart.
 fn joined_list(call: &Call, metadata: &Value, entries: &[Arc<Entry>]) -> Result<Vec<u8>, Status> {
-    let head = format!(
-        r#"{{"kind":"{}","apiVersion":"{}","metadata":{metadata},"items":["#,
-        call.kind.resource.list_kind(),
-        call.kind.api_version
-    );
+    let slim = call.accepted.form == Form::Metadata;
+    let (list_kind, api_version) = if slim {
+        ("PartialObjectMetadataList".to_owned(), format!("meta.k8s.io/{}", call.accepted.version))
+    } else {
+        (call.kind.resource.list_kind(), call.kind.api_version.clone())
+    };
+    let head = format!(r#"{{"kind":"{list_kind}","apiVersion":"{api_version}","metadata":{metadata},"items":["#);
     let size: usize = entries.iter().map(|entry| entry.value.len() + 1).sum();
     let mut body = Vec::with_capacity(head.len() + size + 2);
     body.extend_from_slice(head.as_bytes());
@@ -162,7 +179,12 @@ fn joined_list(call: &Call, metadata: &Value, entries: &[Arc<Entry>]) -> Result<
         if index > 0 {
             body.push(b',');
         }
-        body.extend_from_slice(&call.kind.shown(entry.value.clone()).map_err(Status::internal)?);
+        let shown = call.kind.shown(entry.value.clone()).map_err(Status::internal)?;
+        if slim {
+            body.extend_from_slice(&metadata_only(call, &shown)?);
+        } else {
+            body.extend_from_slice(&shown);
+        }
     }
     body.extend_from_slice(b"]}");
     Ok(body)

@@ -1,6 +1,8 @@
 //! Events of a watch as they go over the wire: lines of JSON, or messages of protobuf with their length
 //! before them.
 
+use std::borrow::Cow;
+
 use axum::body::Body;
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header::CONTENT_TYPE};
@@ -43,34 +45,32 @@ fn try_append(out: &mut Vec<u8>, call: &Call, kind: &str, object: &[u8], columns
             binary(out, kind, protobuf::object(object, PARTIAL_METADATA, Some(name)))
         }
         (Encoding::Protobuf, _) => {
-            if call.kind.resource.is_view() {
-                let shown = call.kind.shown(Bytes::copy_from_slice(object)).map_err(Status::internal)?;
-                return binary(out, kind, protobuf::object(&shown, call.kind.resource.type_name(), None));
-            }
-            binary(out, kind, protobuf::object(object, call.kind.resource.type_name(), None))
-        }
-        (_, Form::Object | Form::Discovery) if call.kind.resource.is_view() => {
-            line(out, kind, &call.kind.shown(Bytes::copy_from_slice(object)).map_err(Status::internal)?);
-            Ok(())
+            binary(out, kind, protobuf::object(&shown(call, object)?, call.kind.resource.type_name(), None))
         }
         (_, Form::Object | Form::Discovery) => {
-            line(out, kind, object);
+            line(out, kind, &shown(call, object)?);
             Ok(())
         }
-        (_, Form::Table | Form::Metadata) => {
+        (_, Form::Metadata) => {
+            line(out, kind, &form::metadata_only(call, &shown(call, object)?)?);
+            Ok(())
+        }
+        (_, Form::Table) => {
             let object = call.kind.decode(object).map_err(Status::internal)?;
-            line(out, kind, shaped(call, object, columns)?.to_string().as_bytes());
+            let metadata = json!({"resourceVersion": object["metadata"]["resourceVersion"]});
+            line(out, kind, form::rows(call, &[object], metadata, columns)?.to_string().as_bytes());
             Ok(())
         }
     }
 }
 
-fn shaped(call: &Call, object: Value, columns: bool) -> Result<Value, Status> {
-    if call.accepted.form == Form::Metadata {
-        return Ok(form::metadata_of(call, &object));
+/// Stored bytes as this kind shows them: mostly as they are.
+fn shown<'a>(call: &Call, stored: &'a [u8]) -> Result<Cow<'a, [u8]>, Status> {
+    if !call.kind.resource.is_view() {
+        return Ok(Cow::Borrowed(stored));
     }
-    let metadata = json!({"resourceVersion": object["metadata"]["resourceVersion"]});
-    form::rows(call, &[object], metadata, columns)
+    let shown = call.kind.shown(Bytes::copy_from_slice(stored)).map_err(Status::internal)?;
+    Ok(Cow::Owned(shown.into()))
 }
 
 /// A bookmark: everything up to `revision` has been sent.
