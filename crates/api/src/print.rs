@@ -1,5 +1,7 @@
 //! What the cells of several kinds have in common.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -51,6 +53,14 @@ pub(crate) fn some_of(items: &[String], empty: &str) -> String {
         n if n > MOST => format!("{} + {} more...", items[..MOST].join(","), n - MOST),
         _ => items.join(","),
     }
+}
+
+/// The addresses and names where what has that status can be reached from outside, sorted.
+pub(crate) fn points(status: &Value) -> Vec<&str> {
+    let points = status["loadBalancer"].items("ingress").iter();
+    let found: BTreeSet<&str> =
+        points.map(|point| if point.has("ip") { point.text("ip") } else { point.text("hostname") }).collect();
+    found.into_iter().filter(|point| !point.is_empty()).collect()
 }
 
 /// `10.0.0.1:80`, `[fd00::1]:80`

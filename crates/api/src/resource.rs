@@ -88,6 +88,8 @@ impl Column {
 
     pub(crate) const NAME: Self = Self { format: "name", ..Self::new("Name", "The name, unique in its scope.") };
     pub(crate) const AGE: Self = Self::new("Age", "How long ago it was made.");
+    /// What kinds have instead that nobody has made columns for.
+    pub(crate) const CREATED: Self = Self { type_: "date", ..Self::new("Created At", "When it was made.") };
 }
 
 /// How the objects of a kind are stored, if that is not as this kind's version shows them: several
@@ -146,6 +148,8 @@ pub(crate) struct Rules {
     pub(crate) fields: &'static [(&'static str, &'static str)],
     /// The cells of its row.
     pub(crate) cells: fn(&Value, Timestamp) -> Vec<Value>,
+    /// Whether it has done its work, for its row: a word and a sentence.
+    pub(crate) ended: fn(&Value) -> Option<[&'static str; 2]>,
     /// What whoever creates or changes one has to be told about what it says.
     pub(crate) warnings: fn(&Value) -> Vec<String>,
     /// The parts with a path of their own that have rules of their own, by name.
@@ -170,6 +174,7 @@ impl Rules {
         generation: None,
         fields: &[],
         cells: |object, now| vec![meta::name(object).into(), crate::print::age(object, now)],
+        ended: |_| None,
         warnings: |_| Vec::new(),
         parts: &[],
         keeps_dependents: false,

@@ -53,12 +53,16 @@ pub fn table<'a>(
 }
 
 fn row(resource: &AnyResource, object: &Value, include: IncludeObject, now: Timestamp) -> Value {
-    let cells = resource.cells(object, now);
-    match include {
-        IncludeObject::None => json!({"cells": cells}),
-        IncludeObject::Metadata => json!({"cells": cells, "object": partial_object(object)}),
-        IncludeObject::Object => json!({"cells": cells, "object": object}),
+    let mut row = json!({"cells": resource.cells(object, now)});
+    if let Some([reason, message]) = resource.ended(object) {
+        row["conditions"] = json!([{"type": "Completed", "status": "True", "reason": reason, "message": message}]);
     }
+    match include {
+        IncludeObject::None => {}
+        IncludeObject::Metadata => row["object"] = partial_object(object),
+        IncludeObject::Object => row["object"] = object.clone(),
+    }
+    row
 }
 
 /// An object of which only the metadata is wanted.

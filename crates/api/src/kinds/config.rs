@@ -14,7 +14,7 @@ use crate::value::{Read as _, fill, object, put, take};
 const MOST_BYTES: usize = 1024 * 1024;
 const DATA: Path<'static> = Path::new("data");
 const BINARY_DATA: Path<'static> = Path::new("binaryData");
-const ENTRIES: Column = Column::new("Data", "How many entries it has.").integer();
+const ENTRIES: Column = Column::new("Data", "How many entries it has.");
 
 pub(super) static CONFIG_MAPS: Resource = Resource {
     kind: "ConfigMap",
@@ -70,7 +70,7 @@ pub(super) static SERVICE_ACCOUNTS: Resource = Resource {
         )
     }],
     type_name: "io.k8s.api.core.v1.ServiceAccount",
-    columns: &[Column::NAME, Column::new("Secrets", "How many secrets it may mount.").integer(), Column::AGE],
+    columns: &[Column::NAME, Column::new("Secrets", "How many secrets it may mount."), Column::AGE],
     rules: Rules {
         cells: |object, now| {
             vec![meta::name(object).into(), object.items("secrets").len().into(), print::age(object, now)]

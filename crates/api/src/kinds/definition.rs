@@ -21,7 +21,7 @@ pub(super) static CUSTOM_RESOURCE_DEFINITIONS: Resource = Resource {
     categories: &["api-extensions"],
     subresources: &[Subresource::of_kind("status", "apiextensions.k8s.io", "CustomResourceDefinition", TYPE)],
     type_name: TYPE,
-    columns: &[Column::NAME, CREATED],
+    columns: &[Column::NAME, Column::CREATED],
     rules: Rules {
         default,
         validate: validate::definition,
@@ -41,9 +41,6 @@ pub(super) static CUSTOM_RESOURCE_DEFINITIONS: Resource = Resource {
     },
     ..Resource::CLUSTER
 };
-
-const CREATED: Column =
-    Column { type_: "date", ..Column::new("Created At", "When it was made, by the server's clock.") };
 
 fn default(definition: &mut Value) {
     let Some(spec) = object(definition, "spec") else { return };

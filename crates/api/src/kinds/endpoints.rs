@@ -228,9 +228,10 @@ fn addresses(endpoints: &Value) -> Vec<String> {
 
 fn endpoints_cells(endpoints: &Value, now: jiff::Timestamp) -> Vec<Value> {
     let list = addresses(endpoints);
+    let none = if endpoints.has("subsets") { "" } else { print::NONE };
     vec![
         meta::name(endpoints).into(),
-        print::some_of(&list, print::NONE).into(),
+        print::some_of(&list, none).into(),
         print::age(endpoints, now),
         print::or_none(&list.join(",")),
     ]

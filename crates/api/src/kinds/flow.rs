@@ -26,7 +26,7 @@ pub(super) static FLOW_SCHEMAS: Resource = Resource {
     columns: &[
         Column::NAME,
         Column::new("PriorityLevel", "The level of its requests."),
-        Column::new("MatchingPrecedence", "Which of those that match is meant: the lowest.").integer(),
+        Column::new("MatchingPrecedence", "Which of those that match is meant: the lowest."),
         Column::new("DistinguisherMethod", "What tells flows apart."),
         Column::AGE,
         Column::new("MissingPL", "Whether its level is missing."),
@@ -115,14 +115,13 @@ fn schema_cells(schema: &Value, now: Timestamp) -> Vec<Value> {
 
 fn level_cells(level: &Value, now: Timestamp) -> Vec<Value> {
     let spec = &level["spec"];
-    let (limited, exempt) = (&spec["limited"], &spec["exempt"]);
-    let shares = if limited.is_object() { limited } else { exempt };
+    let limited = &spec["limited"];
     let queuing = &limited["limitResponse"]["queuing"];
-    let shown = |of: &Value, field: &str| of.int(field).map_or_else(|| print::NONE.into(), |n| n.to_string().into());
+    let shown = |of: &Value, field: &str| of.int(field).map_or_else(|| print::NONE.into(), Value::from);
     vec![
         meta::name(level).into(),
         spec.text("type").into(),
-        shown(shares, "nominalConcurrencyShares"),
+        shown(limited, "nominalConcurrencyShares"),
         shown(queuing, "queues"),
         shown(queuing, "handSize"),
         shown(queuing, "queueLengthLimit"),

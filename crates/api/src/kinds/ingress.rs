@@ -72,29 +72,27 @@ pub(super) static INGRESS_CLASSES: Resource = Resource {
 
 fn ingress_cells(ingress: &Value, now: Timestamp) -> Vec<Value> {
     let spec = &ingress["spec"];
-    let class = match spec.text("ingressClassName") {
-        "" => meta::annotation(ingress, "kubernetes.io/ingress.class").unwrap_or_default(),
-        class => class,
-    };
-    let mut hosts: Vec<String> =
-        spec.items("rules").iter().map(|rule| rule.text("host").to_owned()).filter(|host| !host.is_empty()).collect();
-    if spec.items("rules").iter().all(|rule| !rule["http"].is_object()) {
-        hosts.clear();
-    }
-    let addresses: Vec<&str> = ingress["status"]["loadBalancer"]
-        .items("ingress")
-        .iter()
-        .map(|point| if point.has("ip") { point.text("ip") } else { point.text("hostname") })
-        .filter(|address| !address.is_empty())
-        .collect();
     vec![
         meta::name(ingress).into(),
-        print::or_none(class),
-        print::some_of(&hosts, "*").into(),
-        addresses.join(",").into(),
+        print::or_none(spec.text("ingressClassName")),
+        hosts(spec.items("rules")).into(),
+        print::points(&ingress["status"]).join(",").into(),
         if spec.has("tls") { "80, 443".into() } else { "80".into() },
         print::age(ingress, now),
     ]
+}
+
+/// At most three hosts; all rules that come when there are three count as more.
+fn hosts(rules: &[Value]) -> String {
+    const MOST: usize = 3;
+    let named = |rule: &&Value| rule.has("host");
+    let list: Vec<&str> = rules.iter().filter(named).take(MOST).map(|rule| rule.text("host")).collect();
+    let after = rules.iter().enumerate().filter(|(_, rule)| rule.has("host")).nth(MOST - 1).map(|(at, _)| at);
+    match after {
+        None if list.is_empty() => "*".to_owned(),
+        Some(at) if at + 1 < rules.len() => format!("{} + {} more...", list.join(","), rules.len() - MOST),
+        _ => list.join(","),
+    }
 }
 
 fn class_cells(class: &Value, now: Timestamp) -> Vec<Value> {

@@ -18,7 +18,7 @@ pub(super) static LIMIT_RANGES: Resource = Resource {
     short_names: &["limits"],
     type_name: "io.k8s.api.core.v1.LimitRange",
     unheeded: Some(Unheeded::but("nothing enforces it: skiff has no LimitRange admission yet")),
-    columns: &[Column::NAME, Column { type_: "date", ..Column::new("Created At", "When it was made.") }],
+    columns: &[Column::NAME, Column::CREATED],
     rules: Rules {
         default,
         validate,

@@ -90,6 +90,7 @@ pub(super) static PODS: Resource = Resource {
             ("status.nominatedNodeName", "/status/nominatedNodeName"),
         ],
         cells: print::cells,
+        ended: print::ended,
         parts: &[
             ("ephemeralcontainers", PartRules::Other(ephemeral::change)),
             ("resize", PartRules::Other(resize::change)),

@@ -145,11 +145,26 @@ fn binding_cells(binding: &Value, now: Timestamp) -> Vec<Value> {
     let spec = &binding["spec"];
     let parameters = &spec["paramRef"];
     let shown = match (parameters.text("namespace"), parameters.text("name")) {
-        _ if !parameters.is_object() => UNSET.to_owned(),
-        ("", name) if !name.is_empty() => name.to_owned(),
-        ("", _) => "*".to_owned(),
-        (namespace, "") => format!("{namespace}/*"),
+        (_, "") if parameters["selector"].is_object() => selector(&parameters["selector"]),
+        (_, "") => UNSET.to_owned(),
+        ("", name) => format!("*/{name}"),
         (namespace, name) => format!("{namespace}/{name}"),
     };
     vec![meta::name(binding).into(), spec.text("policyName").into(), shown.into(), print::age(binding, now)]
+}
+
+/// A selector as Go writes the structure, which is what kube-apiserver shows here.
+fn selector(selector: &Value) -> String {
+    let labels: String =
+        meta::strings(&selector["matchLabels"]).map(|(key, value)| format!("{key}: {value},")).collect();
+    let requirement = |one: &Value| {
+        let values: Vec<&str> = one.items("values").iter().filter_map(Value::as_str).collect();
+        let (key, operator) = (one.text("key"), one.text("operator"));
+        format!("LabelSelectorRequirement{{Key:{key},Operator:{operator},Values:[{}],}},", values.join(" "))
+    };
+    let expressions: String = selector.items("matchExpressions").iter().map(requirement).collect();
+    format!(
+        "&LabelSelector{{MatchLabels:map[string]string{{{labels}}},\
+         MatchExpressions:[]LabelSelectorRequirement{{{expressions}}},}}"
+    )
 }

@@ -10,7 +10,7 @@ use crate::validate::{names, objectmeta};
 use crate::value::{Read as _, fill, items_mut, object};
 
 const GROUP: &str = "rbac.authorization.k8s.io";
-const ROLE_COLUMNS: &[Column] = &[Column::NAME, Column::new("Created At", "When it was made.")];
+const ROLE_COLUMNS: &[Column] = &[Column::NAME, Column::CREATED];
 const BINDING_COLUMNS: &[Column] = &[
     Column::NAME,
     Column::new("Role", "What is granted."),
@@ -177,10 +177,8 @@ fn validate_subject(subject: &Value, namespaced: bool, at: &Path<'_>, errors: &m
 fn binding_cells(binding: &Value, now: jiff::Timestamp) -> Vec<Value> {
     let role = &binding["roleRef"];
     let subjects = |kind: &str| {
-        let own = meta::namespace(binding);
-        let name = |subject: &Value| match (kind, subject.text("namespace")) {
-            ("ServiceAccount", "") => format!("{own}/{}", subject.text("name")),
-            ("ServiceAccount", namespace) => format!("{namespace}/{}", subject.text("name")),
+        let name = |subject: &Value| match kind {
+            "ServiceAccount" => format!("{}/{}", subject.text("namespace"), subject.text("name")),
             _ => subject.text("name").to_owned(),
         };
         let list = binding.items("subjects").iter().filter(|s| s.text("kind") == kind).map(name);

@@ -136,8 +136,8 @@ pub(super) static VOLUME_ATTACHMENTS: Resource = Resource {
     columns: &[
         Column::NAME,
         Column::new("Attacher", "Who attaches it.").format("name"),
-        Column::new("PV", "The volume.").format("name"),
-        Column::new("Node", "The node it belongs on.").format("name"),
+        Column::new("PV", "The volume."),
+        Column::new("Node", "The node it belongs on."),
         Column::new("Attached", "Whether it is attached.").boolean(),
         Column::AGE,
     ],

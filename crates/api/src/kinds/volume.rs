@@ -143,7 +143,7 @@ fn same_sources(claim: &mut Value) {
 }
 
 fn amount(value: &Value) -> Value {
-    Quantity::from_json(value).map(|amount| amount.to_string()).unwrap_or_default().into()
+    Quantity::from_json(value).unwrap_or(Quantity::ZERO).to_string().into()
 }
 
 fn access_modes(of: &Value) -> Value {

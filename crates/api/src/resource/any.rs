@@ -308,6 +308,12 @@ impl AnyResource {
         either!(self, of => of.matches_fields(selector, object), of.matches_fields(selector, object))
     }
 
+    /// Whether an object has done its work, for its row: a word and a sentence.
+    #[must_use]
+    pub fn ended(&self, object: &Value) -> Option<[&'static str; 2]> {
+        either!(self, of => of.ended(object), { let _ = of; None })
+    }
+
     /// The cells of an object's row, one for each of its columns.
     #[must_use]
     pub fn cells(&self, object: &Value, now: Timestamp) -> Vec<Value> {

@@ -183,6 +183,12 @@ impl Resource {
         ["metadata.name"].into_iter().chain(namespace).chain(self.rules.fields.iter().map(|(label, _)| *label))
     }
 
+    /// Whether an object has done its work, for its row: a word and a sentence.
+    #[must_use]
+    pub fn ended(&self, object: &Value) -> Option<[&'static str; 2]> {
+        (self.rules.ended)(object)
+    }
+
     /// The cells of an object's row, one for each of [`Self::columns`].
     #[must_use]
     pub fn cells(&self, object: &Value, now: Timestamp) -> Vec<Value> {

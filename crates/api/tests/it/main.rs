@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod cluster;
+mod columns;
 mod documents;
 mod jobs;
 mod lifecycle;

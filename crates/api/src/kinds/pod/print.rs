@@ -154,3 +154,12 @@ fn gates(pod: &Value) -> Value {
     let open = gates.iter().filter(|gate| is_true(pod, gate.text("conditionType"))).count();
     format!("{open}/{}", gates.len()).into()
 }
+
+/// Whether the pod has done its work, well or not.
+pub(super) fn ended(pod: &Value) -> Option<[&'static str; 2]> {
+    match pod["status"].text("phase") {
+        "Succeeded" => Some(["Succeeded", "The pod has completed successfully."]),
+        "Failed" => Some(["Failed", "The pod failed."]),
+        _ => None,
+    }
+}

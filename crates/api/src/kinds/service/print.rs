@@ -1,7 +1,5 @@
 //! The row of a Service.
 
-use std::collections::BTreeSet;
-
 use serde_json::Value;
 
 use crate::meta;
@@ -24,15 +22,12 @@ pub(super) fn cells(service: &Value, now: jiff::Timestamp) -> Vec<Value> {
 
 fn external_ip(service: &Value) -> String {
     let spec = &service["spec"];
-    let mut list: Vec<&str> = spec.items("externalIPs").iter().filter_map(Value::as_str).collect();
+    let list: Vec<&str> = spec.items("externalIPs").iter().filter_map(Value::as_str).collect();
     match spec.text("type") {
         "ExternalName" => spec.text("externalName").to_owned(),
         "LoadBalancer" => {
-            let ingress = service["status"]["loadBalancer"].items("ingress").iter();
-            let either = |i: &'_ Value| if i.has("ip") { "ip" } else { "hostname" };
-            let found: BTreeSet<&str> = ingress.map(|i| i.text(either(i))).filter(|t| !t.is_empty()).collect();
-            list.extend(found);
-            if list.is_empty() { "<pending>".to_owned() } else { list.join(",") }
+            let all = [print::points(&service["status"]), list].concat();
+            if all.is_empty() { "<pending>".to_owned() } else { all.join(",") }
         }
         _ if list.is_empty() => print::NONE.to_owned(),
         _ => list.join(","),

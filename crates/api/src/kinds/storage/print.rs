@@ -11,12 +11,19 @@ use crate::value::Read as _;
 const DEFAULT_MARKS: [&str; 2] =
     ["storageclass.kubernetes.io/is-default-class", "storageclass.beta.kubernetes.io/is-default-class"];
 
-pub(super) fn class(class: &Value, now: Timestamp) -> Vec<Value> {
-    let is_default = DEFAULT_MARKS.iter().any(|mark| meta::annotation(class, mark) == Some("true"));
+/// The same for attributes.
+const DEFAULT_ATTRIBUTES: &str = "volumeattributesclass.alpha.kubernetes.io/is-default-class";
+
+/// The name, and whether it is the one that others get which name none.
+fn named(class: &Value, marks: &[&str]) -> Value {
+    let is_default = marks.iter().any(|mark| meta::annotation(class, mark) == Some("true"));
     let name = meta::name(class);
-    let name = if is_default { format!("{name} (default)") } else { name.to_owned() };
+    if is_default { format!("{name} (default)").into() } else { name.into() }
+}
+
+pub(super) fn class(class: &Value, now: Timestamp) -> Vec<Value> {
     vec![
-        name.into(),
+        named(class, &DEFAULT_MARKS),
         class.text("provisioner").into(),
         class.text("reclaimPolicy").into(),
         class.text("volumeBindingMode").into(),
@@ -26,7 +33,7 @@ pub(super) fn class(class: &Value, now: Timestamp) -> Vec<Value> {
 }
 
 pub(super) fn attributes(class: &Value, now: Timestamp) -> Vec<Value> {
-    vec![meta::name(class).into(), class.text("driverName").into(), age(class, now)]
+    vec![named(class, &[DEFAULT_ATTRIBUTES]), class.text("driverName").into(), age(class, now)]
 }
 
 pub(super) fn driver(driver: &Value, now: Timestamp) -> Vec<Value> {
