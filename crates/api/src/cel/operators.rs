@@ -83,29 +83,26 @@ fn add<'a>(left: &Val<'a>, right: &Val<'a>, budget: &mut Budget) -> Result<Val<'
     }
 }
 
+/// The operation of that name on two whole numbers, of either sort.
+macro_rules! checked {
+    ($name:expr, $a:expr, $b:expr) => {
+        match $name {
+            "+" => $a.checked_add(*$b),
+            "-" => $a.checked_sub(*$b),
+            "*" => $a.checked_mul(*$b),
+            "/" => $a.checked_div(*$b),
+            _ => $a.checked_rem(*$b),
+        }
+    };
+}
+
 fn arithmetic<'a>(name: &str, left: &Val<'a>, right: &Val<'a>) -> Result<Val<'a>, Error> {
     let by_zero = || Error::Value(if name == "%" { "modulus by zero" } else { "division by zero" }.to_owned());
     match (left, right) {
         (Val::Int(_), Val::Int(0)) | (Val::Uint(_), Val::Uint(0)) if matches!(name, "/" | "%") => Err(by_zero()),
-        (Val::Int(a), Val::Int(b)) => {
-            let done = match name {
-                "+" => a.checked_add(*b),
-                "-" => a.checked_sub(*b),
-                "*" => a.checked_mul(*b),
-                "/" => a.checked_div(*b),
-                _ => a.checked_rem(*b),
-            };
-            done.map(Val::Int).ok_or_else(overflow)
-        }
+        (Val::Int(a), Val::Int(b)) => checked!(name, a, b).map(Val::Int).ok_or_else(overflow),
         (Val::Uint(a), Val::Uint(b)) => {
-            let done = match name {
-                "+" => a.checked_add(*b),
-                "-" => a.checked_sub(*b),
-                "*" => a.checked_mul(*b),
-                "/" => a.checked_div(*b),
-                _ => a.checked_rem(*b),
-            };
-            done.map(Val::Uint).ok_or_else(|| Error::Value("unsigned integer overflow".to_owned()))
+            checked!(name, a, b).map(Val::Uint).ok_or_else(|| Error::Value("unsigned integer overflow".to_owned()))
         }
         (Val::Double(a), Val::Double(b)) if name != "%" => Ok(Val::Double(match name {
             "+" => a + b,

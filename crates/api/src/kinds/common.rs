@@ -52,6 +52,15 @@ pub(super) fn required_name(value: &str, path: &Path<'_>, errors: &mut Vec<Field
     }
 }
 
+/// A name that has to be there and to be a DNS label.
+pub(super) fn required_label(value: &str, path: &Path<'_>, errors: &mut Vec<FieldError>) {
+    if value.is_empty() {
+        errors.push(FieldError::required(path, ""));
+    } else {
+        problems(names::dns_label(value), path, value, errors);
+    }
+}
+
 /// A port's number.
 pub(super) fn port_number(number: i64, path: &Path<'_>, errors: &mut Vec<FieldError>) {
     if !(1..=65535).contains(&number) {

@@ -2,7 +2,6 @@
 
 use serde_json::{Value, json};
 
-use super::common::spec_changed;
 use super::template::{self, CONTAINERS, IMAGES, SELECTOR, count};
 use crate::field_error::{FieldError, Path};
 use crate::kinds::common;
@@ -17,12 +16,10 @@ const TYPE: &str = "io.k8s.api.apps.v1.DaemonSet";
 const TEMPLATE_GENERATION: &str = "deprecated.daemonset.template.generation";
 
 pub(super) static DAEMON_SETS: Resource = Resource {
-    group: "apps",
     kind: "DaemonSet",
     plural: "daemonsets",
     singular: "daemonset",
     short_names: &["ds"],
-    categories: &["all"],
     subresources: &[Subresource::of_kind("status", "apps", "DaemonSet", TYPE)],
     type_name: TYPE,
     unheeded: Some(Unheeded::NO_CONTROLLER),
@@ -40,7 +37,6 @@ pub(super) static DAEMON_SETS: Resource = Resource {
         SELECTOR,
     ],
     rules: Rules {
-        warnings: super::pod::template_warnings,
         default,
         validate,
         validate_update: template::same_selector,
@@ -52,11 +48,10 @@ pub(super) static DAEMON_SETS: Resource = Resource {
         }),
         prepare_create: |set| meta::set_annotation(set, TEMPLATE_GENERATION, Some("1")),
         prepare_update,
-        generation: Some(spec_changed),
         cells,
-        ..Rules::PLAIN
+        ..template::RULES
     },
-    ..Resource::NAMESPACED
+    ..template::WORKLOAD
 };
 
 fn default(set: &mut Value) {

@@ -6,8 +6,7 @@ mod validate;
 
 use serde_json::{Value, json};
 
-use super::common::spec_changed;
-use super::template::{CONTAINERS, IMAGES, SELECTOR, count};
+use super::template::{self, CONTAINERS, IMAGES, SELECTOR, count};
 use crate::meta;
 use crate::print;
 use crate::resource::{Column, PartRules, Resource, Rules, Subresource, Unheeded};
@@ -24,7 +23,6 @@ pub(super) static JOBS: Resource = Resource {
     kind: "Job",
     plural: "jobs",
     singular: "job",
-    categories: &["all"],
     subresources: &[Subresource::of_kind("status", "batch", "Job", TYPE)],
     type_name: TYPE,
     unheeded: Some(Unheeded::NO_CONTROLLER),
@@ -39,20 +37,18 @@ pub(super) static JOBS: Resource = Resource {
         SELECTOR,
     ],
     rules: Rules {
-        warnings: super::pod::template_warnings,
         default: default::job,
         validate: validate::job,
         validate_update: update::validate,
         parts: &[("status", PartRules::status(update::validate_status))],
         initial_status: Some(|_| json!({})),
         prepare_create: default::select,
-        generation: Some(spec_changed),
         fields: &[("status.successful", "/status/succeeded")],
         cells,
         keeps_dependents: true,
-        ..Rules::PLAIN
+        ..template::RULES
     },
-    ..Resource::NAMESPACED
+    ..template::WORKLOAD
 };
 
 fn cells(job: &Value, now: jiff::Timestamp) -> Vec<Value> {

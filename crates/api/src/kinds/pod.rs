@@ -21,9 +21,7 @@ use serde_json::{Value, json};
 
 use super::common::spec_changed;
 use crate::field_error::{FieldError, Path};
-use crate::kinds::common;
 use crate::resource::{Column, Durability, PartRules, Resource, Rules, Subresource};
-use crate::validate::names;
 use crate::value::Read as _;
 
 pub(super) use affinity::node_selector;
@@ -145,35 +143,5 @@ fn validate_binding(binding: &Value, errors: &mut Vec<FieldError>) {
     }
     if name.is_empty() {
         errors.push(FieldError::required(&target.child("name"), ""));
-    }
-}
-
-/// Adds each problem with `value` at `path`.
-fn invalid(errors: &mut Vec<FieldError>, path: &Path<'_>, value: &str, problems: Vec<String>) {
-    errors.extend(problems.into_iter().map(|problem| FieldError::invalid(path, value, problem)));
-}
-
-/// A name that must be there and be a DNS label.
-fn required_label(errors: &mut Vec<FieldError>, path: &Path<'_>, name: &str) {
-    if name.is_empty() {
-        errors.push(FieldError::required(path, ""));
-    } else {
-        invalid(errors, path, name, names::dns_label(name));
-    }
-}
-
-/// A value that must be one of a few.
-fn one_of(errors: &mut Vec<FieldError>, path: &Path<'_>, value: &str, supported: &[&str]) {
-    if value.is_empty() {
-        errors.push(FieldError::required(path, ""));
-    } else if !supported.contains(&value) {
-        errors.push(FieldError::not_supported(path, value, supported));
-    }
-}
-
-/// A number that must not be less than nothing.
-fn not_negative(errors: &mut Vec<FieldError>, of: &Value, field: &str, at: &Path<'_>) {
-    if let Some(number) = of.int(field).filter(|n| *n < 0) {
-        errors.push(FieldError::invalid(&at.child(field), number, common::NOT_NEGATIVE));
     }
 }

@@ -23,17 +23,18 @@ const BINDING_COLUMNS: &[Column] = &[
 ];
 
 const POLICIES: Unheeded = Unheeded::but("nothing enforces it: skiff does not evaluate admission policies yet");
-const PLAIN: Rules = Rules { generation: Some(spec_changed), ..Rules::PLAIN };
+/// What all four have in common.
+const PLAIN: Resource =
+    Resource { group: GROUP, categories: CATEGORIES, unheeded: Some(POLICIES), ..Resource::CLUSTER };
+const RULES: Rules = Rules { generation: Some(spec_changed), ..Rules::PLAIN };
+const BINDING_RULES: Rules = Rules { default: default_binding, cells: binding_cells, ..RULES };
 
 pub(super) static VALIDATING: Resource = Resource {
-    group: GROUP,
     kind: "ValidatingAdmissionPolicy",
     plural: "validatingadmissionpolicies",
     singular: "validatingadmissionpolicy",
-    categories: CATEGORIES,
     subresources: &[Subresource::of_kind("status", GROUP, "ValidatingAdmissionPolicy", VALIDATING_TYPE)],
     type_name: VALIDATING_TYPE,
-    unheeded: Some(POLICIES),
     columns: &[
         Column::NAME,
         Column::new("Validations", "How many conditions it has.").integer(),
@@ -45,19 +46,16 @@ pub(super) static VALIDATING: Resource = Resource {
         validate: validate::validating,
         initial_status: Some(|_| json!({})),
         cells: |policy, now| policy_cells(policy, "validations", now),
-        ..PLAIN
+        ..RULES
     },
-    ..Resource::CLUSTER
+    ..PLAIN
 };
 
 pub(super) static MUTATING: Resource = Resource {
-    group: GROUP,
     kind: "MutatingAdmissionPolicy",
     plural: "mutatingadmissionpolicies",
     singular: "mutatingadmissionpolicy",
-    categories: CATEGORIES,
     type_name: "io.k8s.api.admissionregistration.v1.MutatingAdmissionPolicy",
-    unheeded: Some(POLICIES),
     columns: &[Column::NAME, Column::new("Mutations", "How many changes it makes.").integer(), PARAM_KIND, Column::AGE],
     rules: Rules {
         default: |policy| {
@@ -68,45 +66,29 @@ pub(super) static MUTATING: Resource = Resource {
         },
         validate: validate::mutating,
         cells: |policy, now| policy_cells(policy, "mutations", now),
-        ..PLAIN
+        ..RULES
     },
-    ..Resource::CLUSTER
+    ..PLAIN
 };
 
 pub(super) static VALIDATING_BINDINGS: Resource = Resource {
-    group: GROUP,
     kind: "ValidatingAdmissionPolicyBinding",
     plural: "validatingadmissionpolicybindings",
     singular: "validatingadmissionpolicybinding",
-    categories: CATEGORIES,
     type_name: "io.k8s.api.admissionregistration.v1.ValidatingAdmissionPolicyBinding",
-    unheeded: Some(POLICIES),
     columns: BINDING_COLUMNS,
-    rules: Rules {
-        default: default_binding,
-        validate: |binding, errors| validate::binding(binding, true, errors),
-        cells: binding_cells,
-        ..PLAIN
-    },
-    ..Resource::CLUSTER
+    rules: Rules { validate: |binding, errors| validate::binding(binding, true, errors), ..BINDING_RULES },
+    ..PLAIN
 };
 
 pub(super) static MUTATING_BINDINGS: Resource = Resource {
-    group: GROUP,
     kind: "MutatingAdmissionPolicyBinding",
     plural: "mutatingadmissionpolicybindings",
     singular: "mutatingadmissionpolicybinding",
-    categories: CATEGORIES,
     type_name: "io.k8s.api.admissionregistration.v1.MutatingAdmissionPolicyBinding",
-    unheeded: Some(POLICIES),
     columns: BINDING_COLUMNS,
-    rules: Rules {
-        default: default_binding,
-        validate: |binding, errors| validate::binding(binding, false, errors),
-        cells: binding_cells,
-        ..PLAIN
-    },
-    ..Resource::CLUSTER
+    rules: Rules { validate: |binding, errors| validate::binding(binding, false, errors), ..BINDING_RULES },
+    ..PLAIN
 };
 
 fn default_policy(policy: &mut Value) {

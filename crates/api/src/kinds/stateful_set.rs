@@ -3,7 +3,6 @@
 
 use serde_json::{Value, json};
 
-use super::common::spec_changed;
 use super::template::{self, CONTAINERS, IMAGES, count};
 use super::volume;
 use crate::field_error::{FieldError, Path};
@@ -27,12 +26,10 @@ const MAY_CHANGE: [&str; 7] = [
 ];
 
 pub(super) static STATEFUL_SETS: Resource = Resource {
-    group: "apps",
     kind: "StatefulSet",
     plural: "statefulsets",
     singular: "statefulset",
     short_names: &["sts"],
-    categories: &["all"],
     subresources: &[Subresource::SCALE, Subresource::of_kind("status", "apps", "StatefulSet", TYPE)],
     type_name: TYPE,
     unheeded: Some(Unheeded::NO_CONTROLLER),
@@ -44,22 +41,20 @@ pub(super) static STATEFUL_SETS: Resource = Resource {
         IMAGES,
     ],
     rules: Rules {
-        warnings: super::pod::template_warnings,
         default,
         validate,
         validate_update,
         parts: &[("status", PartRules::status(validate_status))],
         initial_status: Some(|_| json!({"replicas": 0, "availableReplicas": 0})),
-        generation: Some(spec_changed),
         cells: |set, now| {
             let (spec, status) = (&set["spec"], &set["status"]);
             let [names, images] = print::containers(&spec["template"]);
             let ready = format!("{}/{}", count(status, "readyReplicas"), count(spec, "replicas"));
             vec![meta::name(set).into(), ready.into(), print::age(set, now), names, images]
         },
-        ..Rules::PLAIN
+        ..template::RULES
     },
-    ..Resource::NAMESPACED
+    ..template::WORKLOAD
 };
 
 pub(super) static CONTROLLER_REVISIONS: Resource = Resource {

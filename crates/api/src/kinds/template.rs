@@ -3,10 +3,10 @@
 
 use serde_json::Value;
 
-use super::common::{NOT_NEGATIVE, immutable, label_selector, not_negative};
+use super::common::{NOT_NEGATIVE, immutable, label_selector, not_negative, spec_changed};
 use super::pod;
 use crate::field_error::{FieldError, Path};
-use crate::resource::Column;
+use crate::resource::{Column, Resource, Rules};
 use crate::selector::LabelSelector;
 use crate::validate::{names, objectmeta};
 use crate::value::{Read as _, existing, object};
@@ -14,6 +14,13 @@ use crate::value::{Read as _, existing, object};
 pub(super) const CONTAINERS: Column = Column::new("Containers", "The names of the containers.").wide();
 pub(super) const IMAGES: Column = Column::new("Images", "The images of the containers.").wide();
 pub(super) const SELECTOR: Column = Column::new("Selector", "The labels of the pods.").wide();
+
+/// What the kinds that make pods have in common; most of them are of this group.
+pub(super) const WORKLOAD: Resource =
+    Resource { group: "apps", categories: &["all"], rules: RULES, ..Resource::NAMESPACED };
+/// Their rules.
+pub(super) const RULES: Rules =
+    Rules { warnings: pod::template_warnings, generation: Some(spec_changed), ..Rules::PLAIN };
 
 /// Completes the template in `of`.
 pub(super) fn default(of: &mut Value) {

@@ -6,7 +6,6 @@ mod validate;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::common::spec_changed;
 use super::template::{self, CONTAINERS, IMAGES, SELECTOR, count};
 use crate::meta;
 use crate::print;
@@ -24,12 +23,10 @@ const REPLICAS: &[Column] = &[
 ];
 
 pub(super) static DEPLOYMENTS: Resource = Resource {
-    group: "apps",
     kind: "Deployment",
     plural: "deployments",
     singular: "deployment",
     short_names: &["deploy"],
-    categories: &["all"],
     subresources: &[
         Subresource::SCALE,
         Subresource::of_kind("status", "apps", "Deployment", "io.k8s.api.apps.v1.Deployment"),
@@ -48,7 +45,6 @@ pub(super) static DEPLOYMENTS: Resource = Resource {
     rules: Rules {
         default: default::deployment,
         validate: validate::deployment,
-        warnings: super::pod::template_warnings,
         validate_update: template::same_selector,
         parts: &[("status", PartRules::status(validate::deployment_status))],
         initial_status: Some(|_| json!({})),
@@ -56,18 +52,16 @@ pub(super) static DEPLOYMENTS: Resource = Resource {
             new["spec"] != old["spec"] || new["metadata"]["annotations"] != old["metadata"]["annotations"]
         }),
         cells: deployment_cells,
-        ..Rules::PLAIN
+        ..template::RULES
     },
-    ..Resource::NAMESPACED
+    ..template::WORKLOAD
 };
 
 pub(super) static REPLICA_SETS: Resource = Resource {
-    group: "apps",
     kind: "ReplicaSet",
     plural: "replicasets",
     singular: "replicaset",
     short_names: &["rs"],
-    categories: &["all"],
     subresources: &[
         Subresource::SCALE,
         Subresource::of_kind("status", "apps", "ReplicaSet", "io.k8s.api.apps.v1.ReplicaSet"),
@@ -77,24 +71,22 @@ pub(super) static REPLICA_SETS: Resource = Resource {
     rules: Rules {
         default: default::replica_set,
         validate: validate::replica_set,
-        warnings: super::pod::template_warnings,
         validate_update: template::same_selector,
         parts: &[("status", PartRules::status(validate::status))],
         initial_status: Some(|_| json!({"replicas": 0})),
-        generation: Some(spec_changed),
         fields: &[("status.replicas", "/status/replicas")],
         cells: |set, now| replica_cells(set, print::selector(&set["spec"]["selector"]), now),
-        ..Rules::PLAIN
+        ..template::RULES
     },
-    ..Resource::NAMESPACED
+    ..template::WORKLOAD
 };
 
 pub(super) static REPLICATION_CONTROLLERS: Resource = Resource {
+    group: "",
     kind: "ReplicationController",
     plural: "replicationcontrollers",
     singular: "replicationcontroller",
     short_names: &["rc"],
-    categories: &["all"],
     subresources: &[
         Subresource::SCALE,
         Subresource::of_kind("status", "", "ReplicationController", "io.k8s.api.core.v1.ReplicationController"),
@@ -105,16 +97,14 @@ pub(super) static REPLICATION_CONTROLLERS: Resource = Resource {
     rules: Rules {
         default: default::replication_controller,
         validate: validate::replication_controller,
-        warnings: super::pod::template_warnings,
         parts: &[("status", PartRules::status(validate::status))],
         initial_status: Some(|_| json!({"replicas": 0})),
-        generation: Some(spec_changed),
         fields: &[("status.replicas", "/status/replicas")],
         cells: |controller, now| replica_cells(controller, print::labels(&controller["spec"]["selector"]), now),
         keeps_dependents: true,
-        ..Rules::PLAIN
+        ..template::RULES
     },
-    ..Resource::NAMESPACED
+    ..template::WORKLOAD
 };
 
 fn deployment_cells(deployment: &Value, now: Timestamp) -> Vec<Value> {

@@ -65,10 +65,11 @@ fn field(out: &mut Vec<u8>, json: &mut Cursor<'_>, slot: &Slot, depth: usize) ->
     if json.null() {
         return Ok(());
     }
+    let place = |of| Place { of, slot, depth };
     inlined(out, &slot.outer, &mut |out| match slot.of {
-        Of::List(of) => items(out, slot.number, json, of, slot, depth),
-        Of::Map(of) => map(out, json, of, slot, depth),
-        of => single(out, slot.number, json, of, slot, depth),
+        Of::List(of) => place(of).items(out, slot.number, json),
+        Of::Map(of) => place(of).map(out, json),
+        of => place(of).single(out, slot.number, json),
     })
 }
 
@@ -84,89 +85,74 @@ fn inlined(
     }
 }
 
-fn items(
-    out: &mut Vec<u8>,
-    number: u64,
-    json: &mut Cursor<'_>,
+/// What belongs somewhere: its type, the slot that knows more about it, and how deep it may still go.
+#[derive(Clone, Copy)]
+struct Place<'a> {
     of: &'static Of,
-    slot: &Slot,
+    slot: &'a Slot,
     depth: usize,
-) -> Result<(), ProtobufError> {
-    json.open(b'[')?;
-    let mut first = true;
-    while json.more(b']', &mut first)? {
-        single(out, number, json, of, slot, depth)?;
-    }
-    Ok(())
 }
 
-/// Each entry is a message: key 1, value 2.
-fn map(
-    out: &mut Vec<u8>,
-    json: &mut Cursor<'_>,
-    of: &'static Of,
-    slot: &Slot,
-    depth: usize,
-) -> Result<(), ProtobufError> {
-    json.open(b'{')?;
-    let mut first = true;
-    while json.more(b'}', &mut first)? {
-        let key = json.key()?;
-        wire::framed(out, slot.number, |out| {
-            wire::put_bytes(out, 1, key.as_bytes());
-            match of {
-                // A list in a map is a message of its own, with the items as field 1.
-                Of::List(of) => {
-                    wire::framed(out, 2, |out| if json.null() { Ok(()) } else { items(out, 1, json, of, slot, depth) })
+impl Place<'_> {
+    fn items(self, out: &mut Vec<u8>, number: u64, json: &mut Cursor<'_>) -> Result<(), ProtobufError> {
+        each(json, |json| self.single(out, number, json))
+    }
+
+    /// Each entry is a message: key 1, value 2.
+    fn map(self, out: &mut Vec<u8>, json: &mut Cursor<'_>) -> Result<(), ProtobufError> {
+        json.open(b'{')?;
+        let mut first = true;
+        while json.more(b'}', &mut first)? {
+            let key = json.key()?;
+            wire::framed(out, self.slot.number, |out| {
+                wire::put_bytes(out, 1, key.as_bytes());
+                match self.of {
+                    // A list in a map is a message of its own, with the items as field 1.
+                    Of::List(of) => wire::framed(out, 2, |out| {
+                        if json.null() { Ok(()) } else { Place { of, ..self }.items(out, 1, json) }
+                    }),
+                    _ => self.single(out, 2, json),
                 }
-                of => single(out, 2, json, of, slot, depth),
-            }
-        })?;
+            })?;
+        }
+        Ok(())
     }
-    Ok(())
-}
 
-fn single(
-    out: &mut Vec<u8>,
-    number: u64,
-    json: &mut Cursor<'_>,
-    of: &'static Of,
-    slot: &Slot,
-    depth: usize,
-) -> Result<(), ProtobufError> {
-    if *of != Of::Any && json.null() {
-        // In a list or a map: nothing is the zero of what belongs there.
-        match of {
-            Of::Bool | Of::Int32 | Of::Int64 => wire::put_number(out, number, 0),
-            Of::Number => wire::put_double(out, number, 0.0),
-            _ => wire::put_bytes(out, number, b""),
+    fn single(self, out: &mut Vec<u8>, number: u64, json: &mut Cursor<'_>) -> Result<(), ProtobufError> {
+        if *self.of != Of::Any && json.null() {
+            // In a list or a map: nothing is the zero of what belongs there.
+            match self.of {
+                Of::Bool | Of::Int32 | Of::Int64 => wire::put_number(out, number, 0),
+                Of::Number => wire::put_double(out, number, 0.0),
+                _ => wire::put_bytes(out, number, b""),
+            }
+            return Ok(());
         }
-        return Ok(());
+        match self.of {
+            Of::String => wire::put_bytes(out, number, json.string()?.as_bytes()),
+            Of::Bool => wire::put_number(out, number, u64::from(json.scalar() == "true")),
+            Of::Int32 | Of::Int64 => wire::put_number(out, number, integer(json)?.cast_unsigned()),
+            Of::Number => wire::put_double(out, number, json.scalar().parse().map_err(|_| ProtobufError::Json)?),
+            Of::Bytes => {
+                let decoded = BASE64_STANDARD.decode(&*json.string()?).map_err(|_| ProtobufError::Json)?;
+                wire::put_bytes(out, number, &decoded);
+            }
+            Of::Time | Of::MicroTime => wire::framed(out, number, |out| moment(out, json, *self.of == Of::MicroTime))?,
+            Of::Quantity => wire::framed(out, number, |out| quantity(out, json))?,
+            Of::IntOrString => wire::framed(out, number, |out| int_or_string(out, json))?,
+            Of::Any => wire::framed(out, number, |out| {
+                wire::put_bytes(out, 1, json.raw()?);
+                Ok(())
+            })?,
+            Of::Type(name) => {
+                let plan = self.slot.inner(*name)?;
+                wire::framed(out, number, |out| message(out, json, plan, self.depth))?;
+            }
+            // Lists of lists and maps of maps do not occur.
+            Of::List(_) | Of::Map(_) => return Err(ProtobufError::Json),
+        }
+        Ok(())
     }
-    match of {
-        Of::String => wire::put_bytes(out, number, json.string()?.as_bytes()),
-        Of::Bool => wire::put_number(out, number, u64::from(json.scalar() == "true")),
-        Of::Int32 | Of::Int64 => wire::put_number(out, number, integer(json)?.cast_unsigned()),
-        Of::Number => wire::put_double(out, number, json.scalar().parse().map_err(|_| ProtobufError::Json)?),
-        Of::Bytes => {
-            let decoded = BASE64_STANDARD.decode(&*json.string()?).map_err(|_| ProtobufError::Json)?;
-            wire::put_bytes(out, number, &decoded);
-        }
-        Of::Time | Of::MicroTime => wire::framed(out, number, |out| moment(out, json, *of == Of::MicroTime))?,
-        Of::Quantity => wire::framed(out, number, |out| quantity(out, json))?,
-        Of::IntOrString => wire::framed(out, number, |out| int_or_string(out, json))?,
-        Of::Any => wire::framed(out, number, |out| {
-            wire::put_bytes(out, 1, json.raw()?);
-            Ok(())
-        })?,
-        Of::Type(name) => {
-            let plan = slot.inner(*name)?;
-            wire::framed(out, number, |out| message(out, json, plan, depth))?;
-        }
-        // Lists of lists and maps of maps do not occur.
-        Of::List(_) | Of::Map(_) => return Err(ProtobufError::Json),
-    }
-    Ok(())
 }
 
 fn integer(json: &mut Cursor<'_>) -> Result<i64, ProtobufError> {

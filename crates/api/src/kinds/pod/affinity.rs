@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::invalid;
 use crate::field_error::{FieldError, Path};
 use crate::kinds::common;
 use crate::validate::names;
@@ -104,7 +103,7 @@ fn expression_of_labels(expression: &Value, at: &Path<'_>, errors: &mut Vec<Fiel
         other => errors.push(FieldError::invalid(&at.child("operator"), other, "not a valid selector operator")),
     }
     let key = expression.text("key");
-    invalid(errors, &at.child("key"), key, names::qualified_name(key));
+    common::problems(names::qualified_name(key), &at.child("key"), key, errors);
 }
 
 fn pod_term(term: &Value, at: &Path<'_>, errors: &mut Vec<FieldError>) {
@@ -113,7 +112,7 @@ fn pod_term(term: &Value, at: &Path<'_>, errors: &mut Vec<FieldError>) {
     }
     let path = at.child("namespaces");
     for (i, name) in term.items("namespaces").iter().filter_map(Value::as_str).enumerate() {
-        invalid(errors, &path.index(i), name, names::dns_label(name));
+        common::problems(names::dns_label(name), &path.index(i), name, errors);
     }
     topology_key(term, at, errors);
 }
@@ -123,7 +122,7 @@ fn topology_key(of: &Value, at: &Path<'_>, errors: &mut Vec<FieldError>) {
     if key.is_empty() {
         errors.push(FieldError::required(&path, "can not be empty"));
     } else {
-        invalid(errors, &path, key, names::qualified_name(key));
+        common::problems(names::qualified_name(key), &path, key, errors);
     }
 }
 

@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::volumes::Known;
-use super::{env, invalid, one_of, probes, required_label, resources, security};
+use super::{env, probes, resources, security};
 use crate::field_error::{FieldError, Path};
+use crate::kinds::common;
 use crate::validate::names;
 use crate::value::Read as _;
 
@@ -24,18 +25,18 @@ pub(super) enum Role {
 }
 
 pub(super) fn check(container: &Value, role: Role, volumes: &Known<'_>, at: &Path<'_>, errors: &mut Vec<FieldError>) {
-    required_label(errors, &at.child("name"), container.text("name"));
+    common::required_label(container.text("name"), &at.child("name"), errors);
     image(container, at, errors);
     lifecycle(container, role, at, errors);
     ports(container, &at.child("ports"), errors);
     env::check(container, at, errors);
     mounts(container, volumes, &at.child("volumeMounts"), errors);
     let policies = &["Always", "IfNotPresent", "Never"];
-    one_of(errors, &at.child("imagePullPolicy"), container.text("imagePullPolicy"), policies);
+    common::one_of(container.text("imagePullPolicy"), policies, &at.child("imagePullPolicy"), errors);
     if container.has("terminationMessagePolicy") {
         let policy = container.text("terminationMessagePolicy");
         let supported = &["FallbackToLogsOnError", "File"];
-        one_of(errors, &at.child("terminationMessagePolicy"), policy, supported);
+        common::one_of(policy, supported, &at.child("terminationMessagePolicy"), errors);
     }
     resources::check(&container["resources"], &at.child("resources"), errors);
     security::container(&container["securityContext"], &at.child("securityContext"), errors);
@@ -79,7 +80,7 @@ fn ports(container: &Value, at: &Path<'_>, errors: &mut Vec<FieldError>) {
         let at = at.index(i);
         let name = port.text("name");
         if !name.is_empty() {
-            invalid(errors, &at.child("name"), name, names::port_name(name));
+            common::problems(names::port_name(name), &at.child("name"), name, errors);
             if !seen.insert(name) {
                 errors.push(FieldError::duplicate(&at.child("name"), name));
             }
@@ -92,7 +93,7 @@ fn ports(container: &Value, at: &Path<'_>, errors: &mut Vec<FieldError>) {
         if let Some(number) = port.int("hostPort").filter(|n| !(0..=65535).contains(n)) {
             errors.push(FieldError::invalid(&at.child("hostPort"), number, PORT_RANGE));
         }
-        one_of(errors, &at.child("protocol"), port.text("protocol"), &["SCTP", "TCP", "UDP"]);
+        common::one_of(port.text("protocol"), &["SCTP", "TCP", "UDP"], &at.child("protocol"), errors);
     }
 }
 
@@ -144,7 +145,7 @@ fn mounts(container: &Value, volumes: &Known<'_>, at: &Path<'_>, errors: &mut Ve
         }
         if let Some(mode) = mount["mountPropagation"].as_str() {
             let supported = &["Bidirectional", "HostToContainer", "None"];
-            one_of(errors, &at.child("mountPropagation"), mode, supported);
+            common::one_of(mode, supported, &at.child("mountPropagation"), errors);
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use super::invalid;
 use crate::field_error::{FieldError, Path};
+use crate::kinds::common;
 use crate::validate::names;
 use crate::value::Read as _;
 
@@ -28,7 +28,7 @@ pub(super) fn check(container: &Value, at: &Path<'_>, errors: &mut Vec<FieldErro
         if name.is_empty() {
             errors.push(FieldError::required(&at.child("name"), ""));
         } else {
-            invalid(errors, &at.child("name"), name, names::env_var_name(name));
+            common::problems(names::env_var_name(name), &at.child("name"), name, errors);
         }
         if variable["valueFrom"].is_object() {
             source(variable, &at.child("valueFrom"), errors);
@@ -63,7 +63,7 @@ fn source(variable: &Value, at: &Path<'_>, errors: &mut Vec<FieldError>) {
         }
         match reference.text("key") {
             "" => errors.push(FieldError::required(&at.child("key"), "")),
-            key => invalid(errors, &at.child("key"), key, names::config_map_key(key)),
+            key => common::problems(names::config_map_key(key), &at.child("key"), key, errors),
         }
     }
     let detail = match count {
@@ -87,9 +87,9 @@ fn field(reference: &Value, at: &Path<'_>, errors: &mut Vec<FieldError>) {
     if text.is_empty() {
         errors.push(FieldError::required(&path, ""));
     } else if let Some((key, _)) = subscript("metadata.labels['") {
-        invalid(errors, &path, key, names::qualified_name(key));
+        common::problems(names::qualified_name(key), &path, key, errors);
     } else if let Some((key, lower)) = subscript("metadata.annotations['") {
-        invalid(errors, &path, key, names::qualified_name(&lower));
+        common::problems(names::qualified_name(&lower), &path, key, errors);
     } else if text.starts_with("spec.") || text.starts_with("status.") || text.starts_with("metadata.") {
         if !FIELDS.contains(&text) {
             errors.push(FieldError::not_supported(&path, text, FIELDS));
@@ -103,7 +103,7 @@ fn field(reference: &Value, at: &Path<'_>, errors: &mut Vec<FieldError>) {
 fn all_from(from: &Value, at: &Path<'_>, errors: &mut Vec<FieldError>) {
     let prefix = from.text("prefix");
     if !prefix.is_empty() {
-        invalid(errors, &at.child("prefix"), prefix, names::env_var_name(prefix));
+        common::problems(names::env_var_name(prefix), &at.child("prefix"), prefix, errors);
     }
     let given: Vec<&str> = ["configMapRef", "secretRef"].into_iter().filter(|field| from[*field].is_object()).collect();
     match given.as_slice() {

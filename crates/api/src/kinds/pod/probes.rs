@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use super::{invalid, not_negative, one_of};
 use crate::field_error::{FieldError, Path};
+use crate::kinds::common;
 use crate::validate::names;
 use crate::value::Read as _;
 
@@ -20,7 +20,7 @@ pub(super) fn check(container: &Value, at: &Path<'_>, errors: &mut Vec<FieldErro
         handler(probe, &at, errors);
         for field in ["initialDelaySeconds", "timeoutSeconds", "periodSeconds", "successThreshold", "failureThreshold"]
         {
-            not_negative(errors, probe, field, &at);
+            common::not_negative(probe, field, &at, errors);
         }
         if name != "readinessProbe" && probe.int("successThreshold").is_some_and(|n| n != 1) {
             let value = probe["successThreshold"].clone();
@@ -59,7 +59,7 @@ fn handler(of: &Value, at: &Path<'_>, errors: &mut Vec<FieldError>) {
             "httpGet" => http_get(handler, &path, errors),
             "tcpSocket" => port(&handler["port"], &path.child("port"), errors),
             "grpc" => number(handler.int("port").unwrap_or_default(), &path.child("port"), errors),
-            "sleep" => not_negative(errors, handler, "seconds", &path),
+            "sleep" => common::not_negative(handler, "seconds", &path, errors),
             _ => {}
         }
     }
@@ -73,17 +73,17 @@ fn http_get(get: &Value, at: &Path<'_>, errors: &mut Vec<FieldError>) {
         errors.push(FieldError::required(&at.child("path"), ""));
     }
     port(&get["port"], &at.child("port"), errors);
-    one_of(errors, &at.child("scheme"), get.text("scheme"), &["HTTP", "HTTPS"]);
+    common::one_of(get.text("scheme"), &["HTTP", "HTTPS"], &at.child("scheme"), errors);
     let headers = at.child("httpHeaders");
     for header in get.items("httpHeaders") {
         let name = header.text("name");
-        invalid(errors, &headers, name, names::http_header_name(name));
+        common::problems(names::http_header_name(name), &headers, name, errors);
     }
 }
 
 fn port(port: &Value, at: &Path<'_>, errors: &mut Vec<FieldError>) {
     match port {
-        Value::String(name) => invalid(errors, at, name, names::port_name(name)),
+        Value::String(name) => common::problems(names::port_name(name), at, name, errors),
         other => number(other.as_i64().unwrap_or_default(), at, errors),
     }
 }

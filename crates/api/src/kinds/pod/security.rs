@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use super::one_of;
 use crate::field_error::{FieldError, Path};
+use crate::kinds::common;
 use crate::value::Read as _;
 
 pub(super) fn pod(context: &Value, at: &Path<'_>, errors: &mut Vec<FieldError>) {
@@ -15,7 +15,7 @@ pub(super) fn pod(context: &Value, at: &Path<'_>, errors: &mut Vec<FieldError>) 
         identity(group.as_i64(), &groups.index(i), errors);
     }
     if let Some(policy) = context["fsGroupChangePolicy"].as_str() {
-        one_of(errors, &at.child("fsGroupChangePolicy"), policy, &["Always", "OnRootMismatch"]);
+        common::one_of(policy, &["Always", "OnRootMismatch"], &at.child("fsGroupChangePolicy"), errors);
     }
     seccomp(&context["seccompProfile"], &at.child("seccompProfile"), errors);
 }
@@ -29,7 +29,7 @@ pub(super) fn sharing(spec: &Value, at: &Path<'_>, errors: &mut Vec<FieldError>)
     let os = &spec["os"];
     if os.is_object() {
         let path = at.child("os");
-        one_of(errors, &path.child("name"), os.text("name"), &["linux", "windows"]);
+        common::one_of(os.text("name"), &["linux", "windows"], &path.child("name"), errors);
     }
     let context = at.child("securityContext");
     let path = context.child("sysctls");
@@ -81,7 +81,7 @@ pub(super) fn container(context: &Value, at: &Path<'_>, errors: &mut Vec<FieldEr
     }
     seccomp(&context["seccompProfile"], &at.child("seccompProfile"), errors);
     if let Some(mount) = context["procMount"].as_str() {
-        one_of(errors, &at.child("procMount"), mount, &["Default", "Unmasked"]);
+        common::one_of(mount, &["Default", "Unmasked"], &at.child("procMount"), errors);
     }
     if context["allowPrivilegeEscalation"] == Value::Bool(false) {
         if context.flag("privileged") {
@@ -115,6 +115,6 @@ fn seccomp(profile: &Value, at: &Path<'_>, errors: &mut Vec<FieldError>) {
             let detail = "can only be set when seccomp type is Localhost";
             errors.push(FieldError::invalid(&local, profile.text("localhostProfile"), detail));
         }
-        kind => one_of(errors, &at.child("type"), kind, &["Localhost", "RuntimeDefault", "Unconfined"]),
+        kind => common::one_of(kind, &["Localhost", "RuntimeDefault", "Unconfined"], &at.child("type"), errors),
     }
 }

@@ -3,8 +3,8 @@
 
 use serde_json::Value;
 
-use super::one_of;
 use crate::field_error::{FieldError, Path};
+use crate::kinds::common;
 use crate::value::Read as _;
 
 /// The fields that a sort of volume must have.
@@ -60,7 +60,7 @@ pub(super) fn check(name: &str, source: &Value, at: &Path<'_>, errors: &mut Vec<
         "flocker" => flocker(source, at, errors),
         "image" if source.has("pullPolicy") => {
             let policies = &["Always", "IfNotPresent", "Never"];
-            one_of(errors, &at.child("pullPolicy"), source.text("pullPolicy"), policies);
+            common::one_of(source.text("pullPolicy"), policies, &at.child("pullPolicy"), errors);
         }
         "gitRepo" => super::volumes::relative(source.text("directory"), &at.child("directory"), errors),
         _ => {}

@@ -6,8 +6,9 @@ use std::net::IpAddr;
 use serde_json::Value;
 
 use super::containers::{self, Role};
-use super::{affinity, ephemeral, invalid, not_negative, one_of, security, volumes};
+use super::{affinity, ephemeral, security, volumes};
 use crate::field_error::{FieldError, Path};
+use crate::kinds::common;
 use crate::validate::{names, objectmeta};
 use crate::value::Read as _;
 
@@ -46,16 +47,16 @@ pub(in crate::kinds) fn spec(spec: &Value, at: &Path<'_>, errors: &mut Vec<Field
 }
 
 fn policies(spec: &Value, at: &Path<'_>, errors: &mut Vec<FieldError>) {
-    one_of(errors, &at.child("restartPolicy"), spec.text("restartPolicy"), &["Always", "OnFailure", "Never"]);
+    common::one_of(spec.text("restartPolicy"), &["Always", "OnFailure", "Never"], &at.child("restartPolicy"), errors);
     let policies = &["ClusterFirstWithHostNet", "ClusterFirst", "Default", "None"];
-    one_of(errors, &at.child("dnsPolicy"), spec.text("dnsPolicy"), policies);
-    not_negative(errors, spec, "terminationGracePeriodSeconds", at);
+    common::one_of(spec.text("dnsPolicy"), policies, &at.child("dnsPolicy"), errors);
+    common::not_negative(spec, "terminationGracePeriodSeconds", at, errors);
     if let Some(seconds) = spec.int("activeDeadlineSeconds").filter(|n| !(1..=i64::from(i32::MAX)).contains(n)) {
         let detail = format!("must be between 1 and {}, inclusive", i32::MAX);
         errors.push(FieldError::invalid(&at.child("activeDeadlineSeconds"), seconds, detail));
     }
     if let Some(policy) = spec["preemptionPolicy"].as_str() {
-        one_of(errors, &at.child("preemptionPolicy"), policy, &["Never", "PreemptLowerPriority"]);
+        common::one_of(policy, &["Never", "PreemptLowerPriority"], &at.child("preemptionPolicy"), errors);
     }
 }
 
@@ -63,18 +64,18 @@ fn identity(spec: &Value, at: &Path<'_>, errors: &mut Vec<FieldError>) {
     for field in ["serviceAccountName", "nodeName", "priorityClassName", "runtimeClassName"] {
         let name = spec.text(field);
         if !name.is_empty() {
-            invalid(errors, &at.child(field), name, names::dns_subdomain(name));
+            common::problems(names::dns_subdomain(name), &at.child(field), name, errors);
         }
     }
     for field in ["hostname", "subdomain"] {
         let name = spec.text(field);
         if !name.is_empty() {
-            invalid(errors, &at.child(field), name, names::dns_label(name));
+            common::problems(names::dns_label(name), &at.child(field), name, errors);
         }
     }
     let name = spec.text("schedulerName");
     if !name.is_empty() {
-        invalid(errors, &at.child("schedulerName"), name, names::qualified_name(name));
+        common::problems(names::qualified_name(name), &at.child("schedulerName"), name, errors);
     }
     let aliases = at.child("hostAliases");
     for (i, alias) in spec.items("hostAliases").iter().enumerate() {
@@ -85,7 +86,7 @@ fn identity(spec: &Value, at: &Path<'_>, errors: &mut Vec<FieldError>) {
         }
         let list = at.child("hostnames");
         for name in alias.items("hostnames").iter().filter_map(Value::as_str) {
-            invalid(errors, &list, name, names::dns_subdomain(name));
+            common::problems(names::dns_subdomain(name), &list, name, errors);
         }
     }
 }
@@ -101,13 +102,13 @@ fn placement(spec: &Value, at: &Path<'_>, errors: &mut Vec<FieldError>) {
     let gates = at.child("readinessGates");
     for (i, gate) in spec.items("readinessGates").iter().enumerate() {
         let kind = gate.text("conditionType");
-        invalid(errors, &gates.index(i).child("conditionType"), kind, names::qualified_name(kind));
+        common::problems(names::qualified_name(kind), &gates.index(i).child("conditionType"), kind, errors);
     }
     let gates = at.child("schedulingGates");
     let mut seen = BTreeSet::new();
     for (i, gate) in spec.items("schedulingGates").iter().enumerate() {
         let name = gate.text("name");
-        invalid(errors, &gates.index(i), name, names::qualified_name(name));
+        common::problems(names::qualified_name(name), &gates.index(i), name, errors);
         if !seen.insert(name) {
             errors.push(FieldError::duplicate(&gates.index(i), name));
         }
@@ -118,7 +119,7 @@ pub(in crate::kinds) fn tolerate(toleration: &Value, at: &Path<'_>, errors: &mut
     let (key, value) = (toleration.text("key"), toleration.text("value"));
     let (operator, effect) = (toleration.text("operator"), toleration.text("effect"));
     if !key.is_empty() {
-        invalid(errors, &at.child("key"), key, names::qualified_name(key));
+        common::problems(names::qualified_name(key), &at.child("key"), key, errors);
     } else if operator != "Exists" {
         let detail = "operator must be Exists when `key` is empty, which means \"match all values and all keys\"";
         errors.push(FieldError::invalid(&at.child("operator"), operator, detail));
@@ -128,7 +129,7 @@ pub(in crate::kinds) fn tolerate(toleration: &Value, at: &Path<'_>, errors: &mut
         errors.push(FieldError::invalid(&at.child("effect"), effect, detail));
     }
     match operator {
-        "" | "Equal" => invalid(errors, &at.child("operator"), value, names::label_value(value)),
+        "" | "Equal" => common::problems(names::label_value(value), &at.child("operator"), value, errors),
         "Exists" if !value.is_empty() => {
             let detail = "value must be empty when `operator` is 'Exists'";
             errors.push(FieldError::invalid(&at.child("operator"), value, detail));
@@ -137,7 +138,7 @@ pub(in crate::kinds) fn tolerate(toleration: &Value, at: &Path<'_>, errors: &mut
         other => errors.push(FieldError::not_supported(&at.child("operator"), other, &["Equal", "Exists"])),
     }
     if !effect.is_empty() {
-        one_of(errors, &at.child("effect"), effect, &["NoSchedule", "PreferNoSchedule", "NoExecute"]);
+        common::one_of(effect, &["NoSchedule", "PreferNoSchedule", "NoExecute"], &at.child("effect"), errors);
     }
 }
 
@@ -172,11 +173,11 @@ fn dns(spec: &Value, at: &Path<'_>, errors: &mut Vec<FieldError>) {
     }
     for (i, search) in config.items("searches").iter().filter_map(Value::as_str).enumerate() {
         let name = search.strip_suffix('.').unwrap_or(search);
-        invalid(
-            errors,
+        common::problems(
+            if search == "." { Vec::new() } else { names::dns_subdomain(name) },
             &searches.index(i),
             search,
-            if search == "." { Vec::new() } else { names::dns_subdomain(name) },
+            errors,
         );
     }
     let options = at.child("options");

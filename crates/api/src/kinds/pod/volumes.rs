@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::{required_label, storage};
+use super::storage;
 use crate::field_error::{FieldError, Path};
+use crate::kinds::common;
 use crate::kinds::volume;
 use crate::quantity::Quantity;
 use crate::value::Read as _;
@@ -22,7 +23,7 @@ pub(super) fn check<'a>(spec: &'a Value, at: &Path<'_>, errors: &mut Vec<FieldEr
     for (i, volume) in spec.items("volumes").iter().enumerate() {
         let at = at.index(i);
         let name = volume.text("name");
-        required_label(errors, &at.child("name"), name);
+        common::required_label(name, &at.child("name"), errors);
         if !name.is_empty() && !known.insert(name) {
             errors.push(FieldError::duplicate(&at.child("name"), name));
         }
