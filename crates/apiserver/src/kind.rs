@@ -10,9 +10,11 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use serde_json::{Map, Value};
-use skiff_api::{custom::Conversion, resource::AnyResource};
+use skiff_api::resource::AnyResource;
 use skiff_store::Entry;
 use tokio_util::sync::CancellationToken;
+
+use crate::conversion::Converter;
 
 /// A kind, ready to be served.
 pub(crate) struct Kind {
@@ -23,6 +25,8 @@ pub(crate) struct Kind {
     prefix: String,
     /// What all stored objects begin with, up to the hole for the revision.
     head: String,
+    /// Who turns objects of other versions into ones of this, if it is not done here.
+    pub(crate) converter: Option<Box<Converter>>,
     /// Cancelled when a custom kind is no longer what its definition says: watches end.
     pub(crate) retired: CancellationToken,
 }
@@ -54,11 +58,10 @@ impl Kind {
                 Some(of) => format!("{}/{}", of.group, of.storage_version),
                 None => stored.api_version(),
             };
-            let kind = stored.kind();
-            let head = format!(r#"{{"kind":"{kind}","apiVersion":"{version}","metadata":{{"resourceVersion":""#);
-            (format!("{}/{}/", stored.group(), stored.plural()), head)
+            (format!("{}/{}/", stored.group(), stored.plural()), head_of(stored.kind(), &version))
         };
-        Self { resource, prefix, head, api_version, retired: CancellationToken::new() }
+        let converter = Converter::of(&resource);
+        Self { resource, prefix, head, api_version, converter, retired: CancellationToken::new() }
     }
 
     /// Whether it is the resource of this group and plural.
@@ -102,19 +105,13 @@ impl Kind {
         if self.resource.is_view() {
             self.resource.to_stored(turned.insert(object.clone()));
         }
-        if let Some(of) = self.resource.custom()
-            && of.version != of.storage_version
-            && matches!(of.conversion, Conversion::Webhook(_))
-        {
-            return Err(serde::ser::Error::custom(format!(
-                "conversion webhook for {}, Kind={} failed: this server does not call conversion webhooks; write \
-                 objects in version {}",
-                self.api_version, of.names.kind, of.storage_version
-            )));
-        }
         let object = turned.as_ref().unwrap_or(object);
         let mut out = Vec::with_capacity(512);
-        out.extend_from_slice(self.head.as_bytes());
+        match (&self.converter, object["apiVersion"].as_str()) {
+            // What was not converted here says itself which version it is of.
+            (Some(_), Some(version)) => out.extend(head_of(self.resource.kind(), version).into_bytes()),
+            _ => out.extend_from_slice(self.head.as_bytes()),
+        }
         let hole = out.len();
         out.push(b'"');
         if let Some(metadata) = object["metadata"].as_object() {
@@ -128,6 +125,25 @@ impl Kind {
         Ok(skiff_store::Value::with_revision_at(out, hole))
     }
 
+    /// A converted object as it would be stored in this version.
+    pub(crate) fn laid_out(&self, object: &Value) -> Result<Bytes, serde_json::Error> {
+        let encoded = self.encode(object)?;
+        let (before, after) = encoded.bytes.split_at(encoded.revision_at.unwrap_or_default());
+        let revision = object["metadata"]["resourceVersion"].as_str().unwrap_or_default();
+        Ok([before, revision.as_bytes(), after].concat().into())
+    }
+
+    /// Whether stored bytes have to be converted before this kind can show them.
+    pub(crate) fn is_foreign(&self, stored: &[u8]) -> bool {
+        const FIELD: &[u8] = b"\"apiVersion\":\"";
+        if self.converter.is_none() {
+            return false;
+        }
+        let at = stored.windows(FIELD.len()).position(|window| window == FIELD);
+        let version = at.and_then(|at| stored.get(at + FIELD.len()..)).unwrap_or_default();
+        version.strip_prefix(self.api_version.as_bytes()).is_none_or(|rest| rest.first() != Some(&b'"'))
+    }
+
     /// The object in stored bytes, as this kind shows it.
     pub(crate) fn decode(&self, stored: &[u8]) -> Result<Value, serde_json::Error> {
         let mut object = serde_json::from_slice(stored)?;
@@ -136,16 +152,17 @@ impl Kind {
         Ok(object)
     }
 
+    /// The same for who only wants to know about its metadata: nothing has to be converted for that.
+    pub(crate) fn stored(&self, stored: &[u8]) -> Result<Value, serde_json::Error> {
+        if self.converter.is_some() { serde_json::from_slice(stored) } else { self.decode(stored) }
+    }
+
     /// An object in a version that only a webhook could turn into this one is an error, never a guess.
     fn check_version(&self, object: &Value) -> Result<(), serde_json::Error> {
-        let asks = self.resource.custom().is_some_and(|of| matches!(of.conversion, Conversion::Webhook(_)));
         let stored = object["apiVersion"].as_str().unwrap_or_default();
-        if asks && stored != self.api_version {
+        if self.converter.is_some() && stored != self.api_version {
             let (kind, to) = (self.resource.kind(), &self.api_version);
-            return Err(serde::de::Error::custom(format!(
-                "conversion webhook for {stored}, Kind={kind} failed: this server does not call conversion webhooks; the \
-                 object is not available as {to}"
-            )));
+            return Err(serde::de::Error::custom(format!("a {kind} of {stored} was not converted to {to}")));
         }
         Ok(())
     }
@@ -190,6 +207,11 @@ impl Kind {
         encoded.bytes[..at] == stored[..revision.start.min(stored.len())]
             && encoded.bytes[at..] == stored[revision.end.min(stored.len())..]
     }
+}
+
+/// What an object of that kind and version begins with, up to the hole for the revision.
+fn head_of(kind: &str, api_version: &str) -> String {
+    format!(r#"{{"kind":"{kind}","apiVersion":"{api_version}","metadata":{{"resourceVersion":""#)
 }
 
 fn append(out: &mut Vec<u8>, fields: &Map<String, Value>, but: &[&str]) -> Result<(), serde_json::Error> {

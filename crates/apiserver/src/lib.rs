@@ -24,6 +24,7 @@ mod authz;
 mod bootstrap;
 mod config;
 mod connect;
+mod conversion;
 mod custom;
 mod dispatch;
 mod documents;
@@ -45,6 +46,7 @@ mod service;
 mod state;
 mod token;
 mod user;
+mod webhook;
 
 use std::sync::Arc;
 

@@ -55,6 +55,12 @@ impl Event {
         Self { revision, change, text: OnceLock::new(), binary: OnceLock::new() }
     }
 
+    /// The same event with its values in other words.
+    #[must_use]
+    pub fn translated(&self, change: Change) -> Self {
+        Self::new(self.revision, change)
+    }
+
     /// The key that changed.
     pub fn key(&self) -> &[u8] {
         &self.entry().key

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use base64::Engine as _;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -59,6 +60,28 @@ impl Conversion {
             _ => Self::None,
         }
     }
+}
+
+/// Whether the authorities that a definition names for its webhook can be read, if it names any.
+#[must_use]
+pub fn has_usable_bundle(definition: &Value) -> bool {
+    let bundle = definition["spec"]["conversion"]["webhook"]["clientConfig"].text("caBundle");
+    bundle.is_empty() || base64::engine::general_purpose::STANDARD.decode(bundle).is_ok_and(|pem| is_pem(&pem))
+}
+
+/// Whether text holds certificates, and nothing else under that name.
+fn is_pem(text: &[u8]) -> bool {
+    const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
+    const END: &str = "-----END CERTIFICATE-----";
+    let text = String::from_utf8_lossy(text);
+    let mut blocks = text.split(BEGIN).skip(1).peekable();
+    let fits = |block: &str| {
+        let inner = block.split_once(END).map(|(inner, _)| inner.split_ascii_whitespace().collect::<String>());
+        inner.is_some_and(|inner| {
+            base64::engine::general_purpose::STANDARD.decode(inner).is_ok_and(|der| der.first() == Some(&0x30))
+        })
+    };
+    blocks.peek().is_some() && blocks.all(fits)
 }
 
 /// Whether a condition of the definition is true.
@@ -166,8 +189,13 @@ pub fn status(definition: &Value, conflict: Option<&(&'static str, String)>, now
     match conflict {
         None => {
             set_condition(&mut next, "NamesAccepted", true, "NoConflicts", "no conflicts found", now);
-            let message = "the initial names have been accepted";
-            set_condition(&mut next, "Established", true, "InitialNamesAccepted", message, now);
+            if established || has_usable_bundle(definition) {
+                let message = "the initial names have been accepted";
+                set_condition(&mut next, "Established", true, "InitialNamesAccepted", message, now);
+            } else {
+                let message = "The conversion webhook CABundle is invalid";
+                set_condition(&mut next, "Established", false, "InvalidCABundle", message, now);
+            }
             put(next.get_mut("status")?, "acceptedNames", Names::wanted(definition).to_json());
         }
         Some((reason, message)) => {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::common::spec_changed;
 use crate::custom::definition::storage_version;
 use crate::meta;
-use crate::resource::{Column, Resource, Rules, Subresource};
+use crate::resource::{Column, PartRules, Resource, Rules, Subresource};
 use crate::value::{Read as _, existing, fill, items_mut, object, put};
 
 const TYPE: &str = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceDefinition";
@@ -35,6 +35,7 @@ pub(super) static CUSTOM_RESOURCE_DEFINITIONS: Resource = Resource {
             })
         }),
         prepare_update,
+        parts: &[("status", PartRules::status(validate::status))],
         generation: Some(spec_changed),
         cells: |definition, _| vec![meta::name(definition).into(), definition["metadata"]["creationTimestamp"].clone()],
         ..Rules::PLAIN

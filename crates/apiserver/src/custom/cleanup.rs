@@ -56,7 +56,6 @@ fn kind_of(state: &State, name: &str) -> Option<Arc<Kind>> {
     let definition = definitions()?;
     let entry = state.store.snapshot().get(&definition.key("", name)).cloned()?;
     let mut object = definition.decode(&entry.value).ok()?;
-    object["spec"]["conversion"] = json!({"strategy": "None"});
     let versions = object["spec"]["versions"].as_array_mut()?;
     versions.iter_mut().for_each(|version| version["served"] = json!(true));
     let stored = definition::storage_version(&object).to_owned();

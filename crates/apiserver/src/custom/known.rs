@@ -138,7 +138,8 @@ fn learn(others: &BTreeMap<String, Known>, entry: &Entry, object: &Value, old: O
             ..Names::default()
         }))
         .find_map(|other| names.conflict(&other));
-    let serves = conflict.is_none() || definition::holds(object, "Established");
+    let can = conflict.is_none() && definition::has_usable_bundle(object);
+    let serves = can || definition::holds(object, "Established");
     let terminating = meta::deletion_timestamp(object).is_some();
     let mut kinds = Vec::new();
     if serves {

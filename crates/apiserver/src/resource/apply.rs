@@ -89,12 +89,12 @@ pub(super) async fn apply(call: &Call, part: Part, body: Body) -> Answer {
         if missing && part == Part::Whole {
             match make(call, &config, &options).await {
                 Err(status) if status.reason == "AlreadyExists" => continue,
-                made => return create::answer(call, made?),
+                made => return create::answer(call, made?).await,
             }
         }
         match change(call, part, &config, &options).await {
             Err(status) if status.reason == "NotFound" && part == Part::Whole => {}
-            changed => return update::answer(call, changed?),
+            changed => return update::answer(call, changed?).await,
         }
     }
     Err(Status::stale(call.resource(), call.name()))
@@ -109,7 +109,7 @@ async fn make(call: &Call, config: &Value, options: &WriteOptions) -> Result<Cha
         return Err(Status::conflict(call.resource(), call.name(), &why));
     }
     let time = owners::time();
-    let object = applied(call, Part::Whole, None, config, options, &time)?;
+    let object = applied(call, Part::Whole, None, config, options, &Made { time: &time, versions: &Others::of(call) })?;
     create::insert_owned(call, object, options).await
 }
 
@@ -124,12 +124,26 @@ fn may_create(call: &Call) -> Result<(), Status> {
 }
 
 async fn change(call: &Call, part: Part, config: &Value, options: &WriteOptions) -> Result<Changed, Status> {
-    let time = owners::time();
-    let propose = |old: &Value| {
-        let object = applied(call, part, Some(old), config, options, &time)?;
-        Ok(Proposal { object, warnings: Vec::new(), owned: true })
-    };
-    update::change(call, part, options, propose).await
+    let (time, versions) = (owners::time(), Others::of(call));
+    for _ in 0..TRIES {
+        let made = Made { time: &time, versions: &versions };
+        let propose = |old: &Value| {
+            let object = applied(call, part, Some(old), config, options, &made)?;
+            Ok(Proposal { object, warnings: Vec::new(), owned: true })
+        };
+        let changed = update::change(call, part, options, propose).await;
+        // Who owns something in another version may have to be looked at there first.
+        if changed.is_ok() || !versions.fetch().await? {
+            return changed;
+        }
+    }
+    Err(Status::stale(call.resource(), call.name()))
+}
+
+/// When an apply is made, and what else the kind is.
+struct Made<'a> {
+    time: &'a str,
+    versions: &'a Others<'a>,
 }
 
 /// The object with the configuration applied, in its normal form.
@@ -139,12 +153,11 @@ fn applied(
     live: Option<&Value>,
     config: &Value,
     options: &WriteOptions,
-    time: &str,
+    made: &Made<'_>,
 ) -> Result<Value, Status> {
     let reset = owners::reset(call, part, &[live.unwrap_or(&Value::Null), config]);
-    let author = owners::author(call, options, time);
-    let versions = Others::of(call);
-    let rules = Rules { schema: owners::schema(call), versions: &versions, reset: &reset };
+    let author = owners::author(call, options, made.time);
+    let rules = Rules { schema: owners::schema(call), versions: made.versions, reset: &reset };
     let object = managed::apply(rules, live, config, &author, options.force).map_err(|error| error.status())?;
     let (mut object, _) = call.kind.resource.decode_patched(&object, b"", FieldValidation::Ignore)?;
     call.kind.resource.default(&mut object);

@@ -6,12 +6,13 @@
 use std::sync::Arc;
 
 use axum::body::Body;
+use http::StatusCode;
 use serde_json::json;
 use skiff_api::status::Status;
 use skiff_store::{Entry, Expect, Op, Snapshot, TransactError};
 
 use super::{
-    Call, admit,
+    Call, admit, create,
     decide::{self, Decision, Wish},
     delete::DeleteOptions,
     form,
@@ -19,7 +20,7 @@ use super::{
     write,
 };
 use crate::{
-    admission,
+    admission, conversion,
     http::respond::Answer,
     kind::Kind,
     state::{State, now},
@@ -33,7 +34,7 @@ pub(super) async fn delete(call: &Call, body: Body) -> Answer {
     let filter = Filter::parse(call)?;
     let options = DeleteOptions::read(call, body).await?;
     let snapshot = call.state.store.snapshot();
-    let mut todo = chosen(call, &filter, &snapshot);
+    let mut todo = chosen(call, &filter, &snapshot).await?;
     let shown = todo.clone();
     if !options.dry_run {
         for _ in 0..TRIES {
@@ -46,12 +47,22 @@ pub(super) async fn delete(call: &Call, body: Body) -> Answer {
     if !todo.is_empty() && !options.dry_run {
         return Err(Status::stale(call.resource(), ""));
     }
-    form::entries(call, json!({"resourceVersion": snapshot.revision().to_string()}), &shown)
+    match form::entries(call, json!({"resourceVersion": snapshot.revision().to_string()}), &shown).await {
+        // It was done, even if the objects cannot be shown in this version now.
+        Err(_) if call.kind.converter.is_some() => Ok(create::done(StatusCode::OK)),
+        answer => answer,
+    }
 }
 
-fn chosen(call: &Call, filter: &Filter, snapshot: &Snapshot) -> Vec<Arc<Entry>> {
+async fn chosen(call: &Call, filter: &Filter, snapshot: &Snapshot) -> Result<Vec<Arc<Entry>>, Status> {
     let prefix = call.kind.prefix_in(call.namespace());
-    snapshot.range(&prefix, None).filter(|entry| filter.matches(entry)).cloned().collect()
+    if call.kind.converter.is_some() && filter.reads_objects() {
+        let all: Vec<Arc<Entry>> = snapshot.range(&prefix, None).cloned().collect();
+        let shown = conversion::entries(&call.state, &call.kind, &all, false).await?;
+        let both = all.into_iter().zip(shown).filter(|(_, shown)| filter.matches(shown));
+        return Ok(both.map(|(stored, _)| stored).collect());
+    }
+    Ok(snapshot.range(&prefix, None).filter(|entry| filter.matches(entry)).cloned().collect())
 }
 
 /// Deletes all objects of a kind, whatever anybody does to them meanwhile.
@@ -119,7 +130,7 @@ fn operation(kind: &Kind, wish: &Wish, entry: &Entry) -> Result<Option<Op>, Stat
     if plain && !decide::lingers(kind) {
         return Ok(Some(Op::delete(entry.key.clone()).expecting(expect).showing(kind.reopen(&entry.value))));
     }
-    let old = kind.decode(&entry.value).map_err(Status::internal)?;
+    let old = kind.stored(&entry.value).map_err(Status::internal)?;
     match decide::decide(kind, &old, wish, now()) {
         Decision::Unchanged => Ok(None),
         Decision::Gone(_) => {

@@ -12,7 +12,7 @@ use super::{
     write::{self, WriteOptions},
 };
 use crate::{
-    admission, expiry,
+    admission, conversion, expiry,
     http::respond::{self, Answer},
     state::now,
 };
@@ -29,12 +29,12 @@ pub(super) async fn create(call: &Call, body: Body) -> Answer {
     }
     let options = WriteOptions::parse(call, "CreateOptions")?;
     let (object, warnings) = options.read(call, body).await?;
-    answer(call, insert(call, object, &options).await?.also(warnings))
+    answer(call, insert(call, object, &options).await?.also(warnings)).await
 }
 
 /// The answer to a create of the call's kind.
-pub(super) fn answer(call: &Call, created: Changed) -> Answer {
-    created.answer(call, StatusCode::CREATED)
+pub(super) async fn answer(call: &Call, created: Changed) -> Answer {
+    created.answer(call, StatusCode::CREATED).await
 }
 
 /// Puts a new object into the store; its fields belong to who sent it.
@@ -124,7 +124,7 @@ async fn insert_named(call: &Call, mut object: Value, options: &WriteOptions) ->
     if options.dry_run {
         return Ok(Changed { after: After::Tried(object), warnings });
     }
-    let value = kind.encode(&object).map_err(Status::internal)?;
+    let value = conversion::encode(&call.state, kind, &object).await?;
     let put = write::put(kind, key, value, Expect::Absent);
     match admit::commit(call, meta::name(&object), vec![put], claims).await {
         Ok(committed) => {

@@ -14,6 +14,7 @@ use skiff_store::Entry;
 
 use super::{Call, list::Page};
 use crate::{
+    conversion,
     http::{
         accept::{Encoding, Form},
         respond::{self, Answer},
@@ -23,12 +24,20 @@ use crate::{
 };
 
 /// One stored object.
-pub(super) fn one(call: &Call, bytes: Bytes) -> Answer {
-    object(call, StatusCode::OK, bytes)
+pub(super) async fn one(call: &Call, bytes: Bytes) -> Answer {
+    object(call, StatusCode::OK, bytes).await
 }
 
 /// One stored object with that code.
-pub(super) fn object(call: &Call, code: StatusCode, bytes: Bytes) -> Answer {
+pub(super) async fn object(call: &Call, code: StatusCode, bytes: Bytes) -> Answer {
+    let bytes = if call.kind.is_foreign(&bytes) {
+        match conversion::bytes(&call.state, &call.kind, bytes.clone()).await {
+            Err(_) if call.accepted.form == Form::Metadata => conversion::bare(&call.kind, &bytes)?,
+            shown => shown?,
+        }
+    } else {
+        bytes
+    };
     match call.accepted.form {
         Form::Object | Form::Discovery => {
             let bytes = call.kind.shown(bytes).map_err(Status::internal)?;
@@ -95,12 +104,20 @@ pub(super) fn rows(call: &Call, objects: &[Value], metadata: Value, columns: boo
 }
 
 /// A page of a list.
-pub(super) fn list(call: &Call, page: &Page) -> Answer {
-    entries(call, list_metadata(page), &page.entries)
+pub(super) async fn list(call: &Call, page: &Page) -> Answer {
+    entries(call, list_metadata(page), &page.entries).await
 }
 
 /// A list of these objects.
-pub(super) fn entries(call: &Call, metadata: Value, entries: &[Arc<Entry>]) -> Answer {
+pub(super) async fn entries(call: &Call, metadata: Value, entries: &[Arc<Entry>]) -> Answer {
+    if call.kind.converter.is_none() {
+        return shown(call, metadata, entries);
+    }
+    let bare = call.accepted.form == Form::Metadata;
+    shown(call, metadata, &conversion::entries(&call.state, &call.kind, entries, bare).await?)
+}
+
+fn shown(call: &Call, metadata: Value, entries: &[Arc<Entry>]) -> Answer {
     match (call.accepted.encoding, call.accepted.form) {
         (Encoding::Protobuf, _) => {
             let body = binary_list(call, &metadata, entries)?;

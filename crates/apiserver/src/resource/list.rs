@@ -14,6 +14,7 @@ use super::{
     select::Filter,
 };
 use crate::{
+    conversion,
     http::respond::{self, Answer},
     kind::Kind,
 };
@@ -27,15 +28,23 @@ pub(super) struct Page {
 }
 
 /// Answers a list.
-pub(super) fn list(call: &Call) -> Answer {
+pub(super) async fn list(call: &Call) -> Answer {
     let filter = Filter::parse(call)?;
     let limit = usize::try_from(call.query().integer("limit")?.unwrap_or(0)).unwrap_or(0);
     let (snapshot, token) = match start(call)? {
         Start::At(snapshot, token) => (snapshot, token),
         Start::Gone(response) => return Ok(response),
     };
-    let page = collect(call, &filter, snapshot, token, limit);
-    form::list(call, &page)
+    let page = if call.kind.converter.is_some() && filter.reads_objects() {
+        let (prefix, after) = (call.kind.prefix_in(call.namespace()), after(call, token.as_ref()));
+        let all: Vec<Arc<Entry>> = snapshot.range(&prefix, after.as_deref()).cloned().collect();
+        let shown = conversion::entries(&call.state, &call.kind, &all, false).await?;
+        let matching = shown.into_iter().filter(|entry| filter.matches(entry));
+        collect(call, &filter, (snapshot.clone(), token), limit, matching)
+    } else {
+        page(call, &filter, snapshot, token, limit)
+    };
+    form::list(call, &page).await
 }
 
 enum Start {
@@ -80,24 +89,41 @@ fn gone(token: &Token) -> Response<Body> {
     respond::status_value(StatusCode::GONE, &body)
 }
 
-fn collect(call: &Call, filter: &Filter, snapshot: Snapshot, token: Option<Token>, limit: usize) -> Page {
-    let prefix = call.kind.prefix_in(call.namespace());
+fn after(call: &Call, token: Option<&Token>) -> Option<Vec<u8>> {
+    token.map(|token| start_after(&call.kind, &token.after))
+}
+
+fn page(call: &Call, filter: &Filter, snapshot: Snapshot, token: Option<Token>, limit: usize) -> Page {
     if let Some(name) = filter.name().filter(|_| !call.kind.namespaced() || !call.namespace().is_empty()) {
         let found = snapshot.get(&call.kind.key(call.namespace(), name)).filter(|entry| filter.matches(entry)).cloned();
         return Page { snapshot, entries: found.into_iter().collect(), next: None };
     }
-    let after = token.as_ref().map(|token| start_after(&call.kind, &token.after));
+    let (prefix, after) = (call.kind.prefix_in(call.namespace()), after(call, token.as_ref()));
+    let moment = snapshot.clone();
+    let matching = moment.range(&prefix, after.as_deref()).filter(|entry| filter.matches(entry)).cloned();
+    collect(call, filter, (snapshot, token), limit, matching)
+}
+
+/// A page of what matches.
+fn collect(
+    call: &Call,
+    filter: &Filter,
+    (snapshot, token): (Snapshot, Option<Token>),
+    limit: usize,
+    matching: impl Iterator<Item = Arc<Entry>>,
+) -> Page {
     let mut entries = Vec::new();
     let mut more = false;
-    for entry in snapshot.range(&prefix, after.as_deref()).filter(|entry| filter.matches(entry)) {
+    for entry in matching {
         if limit > 0 && entries.len() == limit {
             more = true;
             break;
         }
-        entries.push(Arc::clone(entry));
+        entries.push(entry);
     }
     let next = more.then(|| {
         let left = filter.is_everything().then(|| {
+            let prefix = call.kind.prefix_in(call.namespace());
             let before = token.and_then(|token| token.left).unwrap_or_else(|| snapshot.count(&prefix));
             before.saturating_sub(entries.len())
         });

@@ -58,8 +58,8 @@ async fn answer(call: &Call, body: Body) -> Answer {
         return Err(Status::method_not_allowed_here());
     }
     match call.verb() {
-        "get" => form::one(call, call.find(&call.state.store.snapshot())?.value.clone()),
-        "list" => list::list(call),
+        "get" => form::one(call, call.find(&call.state.store.snapshot())?.value.clone()).await,
+        "list" => list::list(call).await,
         "watch" => watch::watch(call),
         "create" => create::create(call, body).await,
         "update" => update::replace(call, body).await,

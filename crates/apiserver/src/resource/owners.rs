@@ -99,16 +99,25 @@ pub(super) fn created(call: &Call, options: &WriteOptions, object: &mut Value) {
 }
 
 /// Writes down who owns the fields of an object after a change.
-pub(super) fn updated(
+pub(super) async fn updated(
     call: &Call,
     part: Part,
     options: &WriteOptions,
     old: &Value,
     new: &mut Value,
-) -> Result<(), Unconverted> {
+) -> Result<(), Status> {
     let (time, reset, versions) = (time(), reset(call, part, &[old, new]), Others::of(call));
-    let rules = Rules { schema: schema(call), versions: &versions, reset: &reset };
-    managed::update(rules, Some(old), new, &author(call, options, &time))
+    let sent = call.kind.converter.is_some().then(|| new.clone());
+    loop {
+        let rules = Rules { schema: schema(call), versions: &versions, reset: &reset };
+        let done = managed::update(rules, Some(old), new, &author(call, options, &time));
+        let Err(unconverted) = done else { return Ok(()) };
+        let Some(sent) = &sent else { return Err(Status::internal(unconverted)) };
+        new.clone_from(sent);
+        if !versions.fetch().await? {
+            return Err(Status::internal(unconverted));
+        }
+    }
 }
 
 #[cfg(test)]

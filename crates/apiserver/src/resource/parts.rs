@@ -30,13 +30,13 @@ pub(super) async fn handle(call: &Call, part: &str, body: Body) -> Answer {
         return Err(Status::method_not_allowed_here());
     }
     match (known.name, call.verb()) {
-        ("status" | "approval", "get") => form::one(call, call.find(&call.state.store.snapshot())?.value.clone()),
+        ("status" | "approval", "get") => form::one(call, call.find(&call.state.store.snapshot())?.value.clone()).await,
         ("status", "update") => update::replace_part(call, Part::Status, body).await,
         ("status", "patch") => patch::patch_part(call, Part::Status, body).await,
         ("approval", "update") => update::replace_part(call, Part::Approval, body).await,
         ("approval", "patch") => patch::patch_part(call, Part::Approval, body).await,
         ("finalize", "update") => update::replace_part(call, Part::Finalize, body).await,
-        ("scale", "get") => scale::get(call),
+        ("scale", "get") => scale::get(call).await,
         ("scale", "update") => scale::replace(call, body).await,
         ("scale", "patch") => scale::patch(call, body).await,
         ("binding", "create") => binding::create(call, body).await,
@@ -44,7 +44,7 @@ pub(super) async fn handle(call: &Call, part: &str, body: Body) -> Answer {
         ("log", "get") => log::get(call).await,
         ("eviction", "create") => eviction::create(call, body).await,
         (name, verb) => match (call.kind.resource.changing_part(name), verb) {
-            (Some(_), "get") => form::one(call, call.find(&call.state.store.snapshot())?.value.clone()),
+            (Some(_), "get") => form::one(call, call.find(&call.state.store.snapshot())?.value.clone()).await,
             (Some(name), "update") => update::replace_part(call, Part::Named(name), body).await,
             (Some(name), "patch") => patch::patch_part(call, Part::Named(name), body).await,
             _ => Err(Status::not_implemented(format!("the subresource {name:?} is not implemented"))),

@@ -86,5 +86,5 @@ pub(super) async fn patch_part(call: &Call, part: Part, body: Body) -> Answer {
         resource.default(&mut object);
         Ok(Proposal::new(object, warnings))
     };
-    update::answer(call, update::change(call, part, &options, propose).await?)
+    update::answer(call, update::change(call, part, &options, propose).await?).await
 }

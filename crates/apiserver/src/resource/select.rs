@@ -49,6 +49,11 @@ impl Filter {
         self.labels.is_everything() && self.fields.is_everything()
     }
 
+    /// Whether it has to be known what the objects say.
+    pub(super) fn reads_objects(&self) -> bool {
+        !self.labels.is_everything() || !(self.by_key || self.fields.is_everything())
+    }
+
     /// The one name that matches, if the selector says so.
     pub(super) fn name(&self) -> Option<&str> {
         self.fields.exact("metadata.name").filter(|name| !name.is_empty())

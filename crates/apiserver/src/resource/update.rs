@@ -19,7 +19,7 @@ use super::{
     write::{self, WriteOptions},
 };
 use crate::{
-    admission, allocate,
+    admission, allocate, conversion,
     http::respond::{self, Answer},
     state::now,
 };
@@ -75,9 +75,9 @@ impl Changed {
     }
 
     /// The answer of the call's kind, with all warnings.
-    pub(super) fn answer(self, call: &Call, code: StatusCode) -> Answer {
+    pub(super) async fn answer(self, call: &Call, code: StatusCode) -> Answer {
         let mut response = match self.after {
-            After::Stored(bytes) => form::object(call, code, bytes)?,
+            After::Stored(bytes) => form::object(call, code, bytes).await?,
             After::Tried(object) => form::value(call, code, &object)?,
         };
         respond::warn(&mut response, &self.warnings);
@@ -92,9 +92,9 @@ pub(super) enum After {
 }
 
 impl After {
-    pub(super) fn object(self, call: &Call) -> Result<Value, Status> {
+    pub(super) async fn object(self, call: &Call) -> Result<Value, Status> {
         match self {
-            Self::Stored(bytes) => call.kind.decode(&bytes).map_err(Status::internal),
+            Self::Stored(bytes) => conversion::decode(&call.state, &call.kind, &bytes).await,
             Self::Tried(object) => Ok(object),
         }
     }
@@ -114,11 +114,11 @@ pub(super) async fn replace_part(call: &Call, part: Part, body: Body) -> Answer 
     let plural = if call.kind.resource.custom().is_some() { "" } else { call.kind.resource.plural() };
     if missing && part == Part::Whole && CREATED_BY_UPDATE.contains(&plural) && meta::uid(&object).is_empty() {
         meta::unset(&mut object, "resourceVersion");
-        return create::answer(call, create::insert(call, object, &options).await?.also(warnings));
+        return create::answer(call, create::insert(call, object, &options).await?.also(warnings)).await;
     }
     call.kind.resource.default(&mut object);
     let propose = |_: &Value| Ok(Proposal::new(object.clone(), warnings.clone()));
-    answer(call, change(call, part, &options, propose).await?)
+    answer(call, change(call, part, &options, propose).await?).await
 }
 
 /// The object is the one that the path names.
@@ -149,8 +149,8 @@ pub(super) fn named(call: &Call, object: &mut Value) -> Result<(), Status> {
 }
 
 /// The answer to a change of the call's kind.
-pub(super) fn answer(call: &Call, changed: Changed) -> Answer {
-    changed.answer(call, StatusCode::OK)
+pub(super) async fn answer(call: &Call, changed: Changed) -> Answer {
+    changed.answer(call, StatusCode::OK).await
 }
 
 /// Changes the object that the path names into what `propose` makes of it.
@@ -165,11 +165,11 @@ pub(super) async fn change(
         let entry =
             snapshot.get(&call.key()).cloned().ok_or_else(|| Status::not_found(call.resource(), call.name()))?;
         drop(snapshot);
-        let old = call.kind.decode(&entry.value).map_err(Status::internal)?;
+        let old = conversion::decode(&call.state, &call.kind, &entry.value).await?;
         let Proposal { mut object, mut warnings, owned } = propose(&old)?;
         check_version(call, &mut object, &old, &entry)?;
         if !owned && part != Part::Server {
-            owners::updated(call, part, options, &old, &mut object).map_err(Status::internal)?;
+            owners::updated(call, part, options, &old, &mut object).await?;
         }
         prepare(call, part, &mut object, &old)?;
         if part == Part::Whole {
@@ -254,7 +254,7 @@ async fn store(
     if dry_run {
         return Ok(Some(After::Tried(object)));
     }
-    let value = kind.encode(&object).map_err(Status::internal)?;
+    let value = conversion::encode(&call.state, kind, &object).await?;
     if kind.same(&value, &entry.value) {
         return Ok(Some(After::Stored(entry.value.clone())));
     }

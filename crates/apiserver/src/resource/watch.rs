@@ -13,9 +13,12 @@ use tokio::time::{Instant, Sleep, sleep};
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use super::{Call, call::not_streamed, frame, options, select::Filter};
-use crate::http::{
-    accept::{Encoding, Form},
-    respond::Answer,
+use crate::{
+    conversion::{self, Seen},
+    http::{
+        accept::{Encoding, Form},
+        respond::Answer,
+    },
 };
 
 /// As kube-apiserver: unless the client says otherwise, a watch lasts this long, and up to twice.
@@ -153,8 +156,10 @@ struct Watcher {
 impl Watcher {
     /// The next bytes to send; `None` when the watch is over.
     async fn next(&mut self) -> Option<Bytes> {
-        if let Some(lump) = self.next_initial() {
-            return Some(lump);
+        match self.next_initial().await {
+            Ok(Some(lump)) => return Some(lump),
+            Ok(None) => {}
+            Err(status) => return Some(self.fail(&status)),
         }
         loop {
             if self.ended {
@@ -166,7 +171,10 @@ impl Watcher {
             tokio::select! {
                 biased;
                 events = self.watch.next() => match events {
-                    Ok(events) => self.pending = events.into_iter(),
+                    Ok(events) => match self.shown(events).await {
+                        Ok(events) => self.pending = events.into_iter(),
+                        Err(status) => return Some(self.fail(&status)),
+                    },
                     Err(error) => {
                         self.ended = true;
                         return (error != WatchError::Closed).then(|| frame::error(self.call.accepted.encoding, &gone(error)));
@@ -213,7 +221,67 @@ impl Watcher {
         }
     }
 
-    fn next_initial(&mut self) -> Option<Bytes> {
+    /// What cannot be shown ends the watch: the client begins anew.
+    fn fail(&mut self, status: &Status) -> Bytes {
+        self.ended = true;
+        frame::error(self.call.accepted.encoding, status)
+    }
+
+    /// Events as this kind shows them.
+    async fn shown(&mut self, events: Vec<Arc<Event>>) -> Result<Vec<Arc<Event>>, Status> {
+        if self.call.kind.converter.is_none() {
+            return Ok(events);
+        }
+        let (state, kind) = (Arc::clone(&self.call.state), self.call.kind.clone());
+        let ours = events.into_iter().filter(|event| self.is_ours(event.key())).collect();
+        let seen = Seen { previous: !self.everything, bare: self.call.accepted.form == Form::Metadata };
+        conversion::events(&state, &kind, ours, seen).await
+    }
+
+    async fn next_initial(&mut self) -> Result<Option<Bytes>, Status> {
+        if self.call.kind.converter.is_none() {
+            return Ok(self.next_lump());
+        }
+        while let Some(initial) = self.initial.take() {
+            let lump = self.next_converted(initial).await?;
+            if !lump.is_empty() {
+                return Ok(Some(lump.into()));
+            }
+        }
+        Ok(None)
+    }
+
+    /// A lump of what is there at first, converted together.
+    async fn next_converted(&mut self, mut initial: Initial) -> Result<Vec<u8>, Status> {
+        let (state, kind) = (Arc::clone(&self.call.state), self.call.kind.clone());
+        let (mut found, mut size) = (Vec::new(), 0);
+        let mut entries = initial.snapshot.range(&self.prefix, initial.after.as_deref());
+        while size < LUMP
+            && let Some(entry) = entries.next()
+        {
+            size += entry.value.len();
+            found.push(Arc::clone(entry));
+        }
+        drop(entries);
+        let last = found.last().filter(|_| size >= LUMP).map(|entry| entry.key.clone());
+        found.retain(|entry| self.is_ours(&entry.key));
+        let bare = self.call.accepted.form == Form::Metadata;
+        let mut lump = Vec::new();
+        for entry in conversion::entries(&state, &kind, &found, bare).await? {
+            if self.filter.matches(&entry) {
+                frame::append(&mut lump, &self.call, "ADDED", &entry.value, std::mem::take(&mut self.columns));
+            }
+        }
+        if last.is_some() {
+            initial.after = last;
+            self.initial = Some(initial);
+        } else if initial.marked {
+            lump.extend_from_slice(&frame::bookmark(&self.call, initial.snapshot.revision(), true));
+        }
+        Ok(lump)
+    }
+
+    fn next_lump(&mut self) -> Option<Bytes> {
         let mut initial = self.initial.take()?;
         let mut lump = Vec::new();
         let mut last = None;

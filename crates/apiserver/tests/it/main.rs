@@ -5,6 +5,7 @@ mod access;
 mod apply;
 mod arbitrary;
 mod bodies;
+mod conversion;
 mod custom_apply;
 mod customs;
 mod every;

@@ -1,8 +1,10 @@
 //! What must hold for a CustomResourceDefinition.
 
+mod conversion;
+
 use serde_json::Value;
 
-use crate::custom::definition::holds;
+use crate::custom::definition::{has_usable_bundle, holds, storage_version};
 use crate::custom::{columns, structural};
 use crate::field_error::{FieldError, Path};
 use crate::kinds::common;
@@ -26,21 +28,44 @@ pub(super) fn definition(object: &Value, errors: &mut Vec<FieldError>) {
     scope(spec, errors);
     names_of(&spec["names"], errors);
     versions(spec, errors);
-    conversion(&spec["conversion"], errors);
+    conversion::check(&spec["conversion"], errors);
     if spec.flag("preserveUnknownFields") {
         let detail =
             "cannot set to true, set x-kubernetes-preserve-unknown-fields to true in spec.versions[*].schema instead";
         errors.push(FieldError::invalid(&SPEC.child("preserveUnknownFields"), true, detail));
     }
+    stored_versions(object, errors);
+}
+
+/// Versions in which objects are stored are not forgotten.
+fn stored_versions(object: &Value, errors: &mut Vec<FieldError>) {
     let status = Path::new("status");
-    let stored = status.child("storedVersions");
-    for (index, version) in object["status"].items("storedVersions").iter().enumerate() {
-        if !spec.items("versions").iter().any(|one| one["name"] == *version) {
-            let detail = "missing from spec.versions; v1 must not be removed until no object of it is stored";
-            let detail = detail.replacen("v1", version.as_str().unwrap_or_default(), 1);
-            errors.push(FieldError::invalid(&stored.index(index), version.clone(), detail));
+    let place = status.child("storedVersions");
+    let stored = object["status"].items("storedVersions");
+    let storage = storage_version(object);
+    if object.has("status") && !storage.is_empty() && !stored.contains(&Value::from(storage)) {
+        let detail = match stored {
+            [] => "must have at least one stored version".to_owned(),
+            _ => format!("must have the storage version {storage}"),
+        };
+        errors.push(FieldError::invalid(&place, stored.to_vec(), detail));
+    }
+    for (index, version) in stored.iter().enumerate() {
+        if !object["spec"].items("versions").iter().any(|one| one["name"] == *version) {
+            let name = version.as_str().unwrap_or_default();
+            let detail = format!(
+                "missing from spec.versions; {name} was previously a storage version, and must remain in spec.versions \
+                 until a storage migration ensures no data remains persisted in {name} and removes {name} from \
+                 status.storedVersions"
+            );
+            errors.push(FieldError::invalid(&place.index(index), version.clone(), detail));
         }
     }
+}
+
+/// What must hold for a change of the status.
+pub(super) fn status(new: &Value, _: &Value, errors: &mut Vec<FieldError>) {
+    stored_versions(new, errors);
 }
 
 /// What must hold for new ones.
@@ -77,6 +102,9 @@ pub(super) fn update(new: &Value, old: &Value, errors: &mut Vec<FieldError>) {
             let place = inner.map_or(place, |inner| place.child(inner));
             errors.push(FieldError::invalid(&place, now, common::IMMUTABLE));
         }
+    }
+    if has_usable_bundle(old) && !has_usable_bundle(new) {
+        conversion::bundle(&new["spec"]["conversion"], errors);
     }
 }
 
@@ -269,41 +297,5 @@ fn selectable(version: &Value, at: &Path<'_>, errors: &mut Vec<FieldError>) {
         if fields[..index].contains(field) {
             errors.push(FieldError::duplicate(&place, path));
         }
-    }
-}
-
-fn conversion(conversion: &Value, errors: &mut Vec<FieldError>) {
-    let place = SPEC.child("conversion");
-    let webhook = place.child("webhook");
-    match conversion.text("strategy") {
-        "None" if conversion["webhook"].is_object() => {
-            errors.push(FieldError::forbidden(&webhook, "should not be set when strategy is not set to Webhook"));
-        }
-        "None" => {}
-        "Webhook" => {
-            let config = &conversion["webhook"]["clientConfig"];
-            let at = webhook.child("clientConfig");
-            match (config.get("url").is_some(), config.get("service").is_some()) {
-                _ if !config.is_object() => {
-                    errors.push(FieldError::required(&at, "required when strategy is set to Webhook"));
-                }
-                (true, false) if !config.text("url").starts_with("https://") => {
-                    let detail = "'https' is the only allowed URL scheme; desired format: https://host[/path]";
-                    errors.push(FieldError::invalid(&at.child("url"), config.text("url"), detail));
-                }
-                (true, false) | (false, true) => {}
-                _ => errors.push(FieldError::required(&at, "exactly one of url or service is required")),
-            }
-            let versions = conversion["webhook"].items("conversionReviewVersions");
-            let at = webhook.child("conversionReviewVersions");
-            if versions.is_empty() {
-                errors.push(FieldError::required(&at, ""));
-            } else if !versions.iter().any(|version| version == "v1") {
-                let detail = "must include at least one of v1";
-                errors.push(FieldError::invalid(&at, Value::from(versions.to_vec()), detail));
-            }
-        }
-        "" => errors.push(FieldError::required(&place.child("strategy"), "")),
-        other => errors.push(FieldError::not_supported(&place.child("strategy"), other, &["None", "Webhook"])),
     }
 }

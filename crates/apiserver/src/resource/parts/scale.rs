@@ -16,14 +16,17 @@ use super::super::{
     write::{self, WriteOptions},
 };
 use super::Call;
-use crate::http::respond::{self, Answer};
+use crate::{
+    conversion,
+    http::respond::{self, Answer},
+};
 
 const TYPE: &str = "io.k8s.api.autoscaling.v1.Scale";
 const KIND: Qualified<'static> = Qualified::new("autoscaling", "Scale");
 
-pub(super) fn get(call: &Call) -> Answer {
+pub(super) async fn get(call: &Call) -> Answer {
     let entry = call.find(&call.state.store.snapshot())?;
-    answer(call, &call.kind.decode(&entry.value).map_err(Status::internal)?)
+    answer(call, &conversion::decode(&call.state, &call.kind, &entry.value).await?)
 }
 
 pub(super) async fn replace(call: &Call, body: Body) -> Answer {
@@ -36,7 +39,7 @@ pub(super) async fn replace(call: &Call, body: Body) -> Answer {
 
 pub(super) async fn patch(call: &Call, body: Body) -> Answer {
     if apply::is_apply(call) {
-        return changed(call, apply::scale(call, body).await?);
+        return changed(call, apply::scale(call, body).await?).await;
     }
     let options = Patch::options(call)?;
     let patch = Patch::read(call, body).await?;
@@ -90,11 +93,11 @@ async fn finish(call: &Call, options: &WriteOptions, make: impl Fn(&Value) -> Re
         }
         Ok(Proposal::new(object, Vec::new()))
     };
-    changed(call, update::change(call, Part::Whole, options, propose).await?)
+    changed(call, update::change(call, Part::Whole, options, propose).await?).await
 }
 
-fn changed(call: &Call, Changed { after, warnings }: Changed) -> Answer {
-    let mut response = answer(call, &after.object(call)?)?;
+async fn changed(call: &Call, Changed { after, warnings }: Changed) -> Answer {
+    let mut response = answer(call, &after.object(call).await?)?;
     respond::warn(&mut response, &warnings);
     Ok(response)
 }
