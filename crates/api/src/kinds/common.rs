@@ -61,6 +61,21 @@ pub(super) fn required_label(value: &str, path: &Path<'_>, errors: &mut Vec<Fiel
     }
 }
 
+/// `acme.io/foo`
+pub(super) fn domain_path(value: &str, path: &Path<'_>, errors: &mut Vec<FieldError>) {
+    match value.split_once('/') {
+        _ if value.is_empty() => errors.push(FieldError::required(path, "")),
+        Some((domain, rest)) if !domain.is_empty() && !rest.is_empty() => {
+            problems(names::dns_subdomain(domain), path, domain, errors);
+            problems(names::http_path(rest), path, rest, errors);
+        }
+        _ => {
+            let detail = "must be a domain-prefixed path (such as \"acme.io/foo\")";
+            errors.push(FieldError::invalid(path, value, detail));
+        }
+    }
+}
+
 /// A port's number.
 pub(super) fn port_number(number: i64, path: &Path<'_>, errors: &mut Vec<FieldError>) {
     if !(1..=65535).contains(&number) {

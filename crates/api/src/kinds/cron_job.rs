@@ -110,9 +110,15 @@ fn schedule(spec: &Value, errors: &mut Vec<FieldError>) {
     } else if zone.eq_ignore_ascii_case("local") {
         let detail = "timeZone must be an explicit time zone as defined in https://www.iana.org/time-zones";
         errors.push(FieldError::invalid(&path, zone, detail));
-    } else if !zone.bytes().all(|b| b.is_ascii_alphanumeric() || b"/_-+".contains(&b)) || zone.contains("//") {
+    } else if !zone.split('/').all(is_zone_part) {
         errors.push(FieldError::invalid(&path, zone, format!("unknown time zone {zone}")));
     }
+}
+
+/// What may stand between the slashes of a time zone's name.
+fn is_zone_part(part: &str) -> bool {
+    let letters = part.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-+".contains(&b));
+    letters && (1..=14).contains(&part.len()) && !matches!(part, "." | "..") && !part.starts_with('-')
 }
 
 fn job_template(of: &Value, at: &Path<'_>, errors: &mut Vec<FieldError>) {

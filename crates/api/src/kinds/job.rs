@@ -1,6 +1,8 @@
 //! Job: pods that are to end well, so many of them.
 
 mod default;
+mod indexes;
+mod status;
 mod update;
 mod validate;
 
@@ -40,7 +42,7 @@ pub(super) static JOBS: Resource = Resource {
         default: default::job,
         validate: validate::job,
         validate_update: update::validate,
-        parts: &[("status", PartRules::status(update::validate_status))],
+        parts: &[("status", PartRules::status(status::validate))],
         initial_status: Some(|_| json!({})),
         prepare_create: default::select,
         fields: &[("status.successful", "/status/succeeded")],

@@ -10,6 +10,7 @@ use crate::kinds::common;
 use crate::meta;
 use crate::print;
 use crate::resource::{Column, PartRules, Resource, Rules, Subresource, Unheeded};
+use crate::validate::names;
 use crate::value::{Read as _, fill, items_mut, object, put, take};
 
 const SPEC: Path<'static> = Path::new("spec");
@@ -43,6 +44,7 @@ pub(super) static STATEFUL_SETS: Resource = Resource {
     rules: Rules {
         default,
         validate,
+        name: names::label_name,
         validate_update,
         parts: &[("status", PartRules::status(validate_status))],
         initial_status: Some(|_| json!({"replicas": 0, "availableReplicas": 0})),
@@ -221,6 +223,11 @@ fn validate_status(new: &Value, old: &Value, errors: &mut Vec<FieldError>) {
     template::counts(status, &fields, Some("replicas"), errors);
     common::not_negative(status, "observedGeneration", &at, errors);
     common::not_negative(status, "collisionCount", &at, errors);
+    if count(status, "availableReplicas") > count(status, "readyReplicas") {
+        let value = count(status, "availableReplicas");
+        let detail = "cannot be greater than status.readyReplicas";
+        errors.push(FieldError::invalid(&at.child("availableReplicas"), value, detail));
+    }
     if count(status, "collisionCount") < count(before, "collisionCount") {
         let value = count(status, "collisionCount");
         errors.push(FieldError::invalid(&at.child("collisionCount"), value, "cannot be decremented"));

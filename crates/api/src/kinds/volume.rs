@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::meta;
 use crate::print;
 use crate::quantity::Quantity;
-use crate::resource::{Column, Resource, Rules, Subresource, Unheeded};
+use crate::resource::{Column, PartRules, Resource, Rules, Subresource, Unheeded};
 use crate::value::{Read as _, existing, fill, object, put};
 
 const VOLUME: &str = "io.k8s.api.core.v1.PersistentVolume";
@@ -83,6 +83,7 @@ pub(super) static PERSISTENT_VOLUME_CLAIMS: Resource = Resource {
         },
         validate_update: validate::claim_update,
         initial_status: Some(|_| json!({"phase": "Pending"})),
+        parts: &[("status", PartRules::status(validate::claim_status))],
         prepare_create: |claim| same_sources(claim),
         cells: claim_cells,
         ..Rules::PLAIN

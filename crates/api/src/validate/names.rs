@@ -225,6 +225,15 @@ pub fn percent(text: &str) -> Vec<String> {
     vec![pattern(message, "[0-9]+%", &["1%", "93%"])]
 }
 
+/// A path as it may stand in a URL.
+#[must_use]
+pub fn http_path(text: &str) -> Vec<String> {
+    if !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"/-._~%!$&'()*+,;=:".contains(&b)) {
+        return Vec::new();
+    }
+    vec![pattern("Invalid path", "[A-Za-z0-9/\\-._~%!$&'()*+,;=:]+", &[])]
+}
+
 /// The name of an HTTP header.
 #[must_use]
 pub fn http_header_name(text: &str) -> Vec<String> {

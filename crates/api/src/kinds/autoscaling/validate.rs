@@ -167,6 +167,9 @@ fn rules(rules: &Value, at: &Path<'_>, errors: &mut Vec<FieldError>) {
         let detail = format!("must be less than or equal to {LONGEST_WINDOW}");
         errors.push(FieldError::invalid(&at.child("stabilizationWindowSeconds"), window, detail));
     }
+    if let Some(tolerance) = Quantity::from_json(&rules["tolerance"]).ok().filter(|amount| amount.is_negative()) {
+        errors.push(FieldError::invalid(&at.child("tolerance"), tolerance.to_string(), common::NOT_NEGATIVE));
+    }
     let select = rules.text("selectPolicy");
     if !["", "Disabled", "Max", "Min"].contains(&select) {
         errors.push(FieldError::not_supported(&at.child("selectPolicy"), select, &["Disabled", "Max", "Min"]));

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use serde_json::Value;
 
 use crate::field_error::{FieldError, Path};
-use crate::kinds::common::{immutable, one_of, port_number, problems, required_name};
+use crate::kinds::common::{domain_path, immutable, one_of, port_number, problems, required_name};
 use crate::meta;
 use crate::validate::names;
 use crate::value::Read as _;
@@ -199,14 +199,7 @@ pub(super) fn class(class: &Value, errors: &mut Vec<FieldError>) {
     if controller.len() > 250 {
         errors.push(FieldError::too_long(&path, 250));
     }
-    match controller.split_once('/') {
-        _ if controller.is_empty() => errors.push(FieldError::required(&path, "")),
-        Some((domain, rest)) if !rest.is_empty() => problems(names::dns_subdomain(domain), &path, domain, errors),
-        _ => {
-            let detail = "must be a domain-prefixed path (such as \"acme.io/foo\")";
-            errors.push(FieldError::invalid(&path, controller, detail));
-        }
-    }
+    domain_path(controller, &path, errors);
     let parameters = &spec["parameters"];
     if !parameters.is_object() {
         return;

@@ -4,7 +4,6 @@ use serde_json::Value;
 
 use crate::field_error::{FieldError, Path};
 use crate::kinds::common;
-use crate::kinds::template;
 use crate::value::{Read as _, put, take};
 
 const SPEC: Path<'static> = Path::new("spec");
@@ -70,8 +69,4 @@ fn set(of: &mut Value, field: &str, to: Option<&Value>) {
         Some(value) => put(of, field, value.clone()),
         None => take(of, field),
     }
-}
-
-pub(super) fn validate_status(new: &Value, _: &Value, errors: &mut Vec<FieldError>) {
-    template::counts(&new["status"], &["active", "succeeded", "failed", "ready", "terminating"], None, errors);
 }

@@ -14,6 +14,7 @@ use crate::validate::names;
 use crate::value::Read as _;
 
 const SPEC: Path<'static> = Path::new("spec");
+const LONGEST_MANAGER: usize = 63;
 
 pub(super) fn job(job: &Value, errors: &mut Vec<FieldError>) {
     let of_job = &job["spec"];
@@ -29,9 +30,9 @@ pub(super) fn job(job: &Value, errors: &mut Vec<FieldError>) {
     let indexed = of_job.text("completionMode") == "Indexed";
     if let Some(last) = of_job.int("completions").filter(|n| indexed && *n > 0) {
         let host = format!("{}-{}", meta::name(job), last - 1);
-        for problem in names::dns_label(&host) {
+        if !names::dns_label(&host).is_empty() {
             let metadata = Path::new("metadata");
-            let detail = format!("will not able to create pod with invalid DNS label: {host}: {problem}");
+            let detail = format!("will not able to create pod with invalid DNS label: {host}");
             errors.push(FieldError::invalid(&metadata.child("name"), meta::name(job), detail));
         }
     }
@@ -80,19 +81,30 @@ pub(in crate::kinds) fn spec(spec: &Value, at: &Path<'_>, errors: &mut Vec<Field
         "maxFailedIndexes",
     ];
     NUMBERS.iter().for_each(|field| common::not_negative(spec, field, at, errors));
-    indexes(spec, at, errors);
-    let manager = spec.text("managedBy");
-    if !manager.is_empty() {
-        let problems = names::qualified_name(manager);
-        errors.extend(problems.into_iter().map(|p| FieldError::invalid(&at.child("managedBy"), manager, p)));
+    if spec.has("maxFailedIndexes") && spec["backoffLimitPerIndex"].is_null() {
+        let detail = "when maxFailedIndexes is specified";
+        errors.push(FieldError::required(&at.child("backoffLimitPerIndex"), detail));
     }
+    if let Some(manager) = spec["managedBy"].as_str() {
+        common::domain_path(manager, &at.child("managedBy"), errors);
+        if manager.len() > LONGEST_MANAGER {
+            errors.push(FieldError::too_long(&at.child("managedBy"), LONGEST_MANAGER));
+        }
+    }
+    indexes(spec, at, errors);
     let pods = at.child("template");
     template::check(&spec["template"], &pods, errors);
     let inner = pods.child("spec");
     let policy = spec["template"]["spec"].text("restartPolicy");
-    if !matches!(policy, "OnFailure" | "Never") {
-        let detail = "valid values: \"OnFailure\", \"Never\"";
-        errors.push(FieldError::required(&inner.child("restartPolicy"), detail));
+    match policy {
+        "OnFailure" | "Never" => {}
+        "" | "Always" => {
+            let detail = "valid values: \"OnFailure\", \"Never\"";
+            errors.push(FieldError::required(&inner.child("restartPolicy"), detail));
+        }
+        other => {
+            errors.push(FieldError::not_supported(&inner.child("restartPolicy"), other, &["OnFailure", "Never"]));
+        }
     }
     if spec["podFailurePolicy"].is_object() {
         if policy != "Never" {
@@ -114,10 +126,10 @@ fn indexes(spec: &Value, at: &Path<'_>, errors: &mut Vec<FieldError>) {
             let detail = "when completion mode is Indexed";
             errors.push(FieldError::required(&at.child("completions"), detail));
         }
-        const MOST: i64 = 100_000;
-        if let Some(parallel) = spec.int("parallelism").filter(|n| *n > MOST) {
-            let detail = format!("must be less than or equal to {MOST} when completion mode is Indexed");
-            errors.push(FieldError::invalid(&at.child("parallelism"), parallel, detail));
+        most_indexes(spec, at, errors);
+        if spec["successPolicy"].is_object() {
+            let completions = spec.int("completions").unwrap_or_default();
+            super::indexes::success_policy(&spec["successPolicy"], completions, &at.child("successPolicy"), errors);
         }
         return;
     }
@@ -130,6 +142,45 @@ fn indexes(spec: &Value, at: &Path<'_>, errors: &mut Vec<FieldError>) {
     if spec["successPolicy"].is_object() {
         let detail = "requires indexed completion mode";
         errors.push(FieldError::invalid(&at.child("successPolicy"), spec["successPolicy"].clone(), detail));
+    }
+}
+
+/// How many indexes there may be, and how many of them at once, or failed.
+fn most_indexes(spec: &Value, at: &Path<'_>, errors: &mut Vec<FieldError>) {
+    const MOST: i64 = 100_000;
+    const MANY: i64 = 100_000;
+    const AT_ONCE: i64 = 10_000;
+    let (completions, failed) = (spec.int("completions"), spec.int("maxFailedIndexes"));
+    let mut wrong = |field: &str, value: i64, detail: String| {
+        errors.push(FieldError::invalid(&at.child(field), value, detail));
+    };
+    if let Some(parallel) = spec.int("parallelism").filter(|n| *n > MOST) {
+        let detail = format!("must be less than or equal to {MOST} when completion mode is Indexed");
+        wrong("parallelism", parallel, detail);
+    }
+    if let (Some(failed), Some(completions)) = (failed, completions)
+        && failed > completions
+    {
+        wrong("maxFailedIndexes", failed, "must be less than or equal to completions".to_owned());
+    }
+    if let Some(failed) = failed.filter(|n| *n > MOST) {
+        wrong("maxFailedIndexes", failed, format!("must be less than or equal to {MOST}"));
+    }
+    if completions.unwrap_or_default() <= MANY || spec["backoffLimitPerIndex"].is_null() {
+        return;
+    }
+    for field in ["parallelism", "maxFailedIndexes"] {
+        if let Some(number) = spec.int(field).filter(|n| *n > AT_ONCE) {
+            let detail = format!(
+                "must be less than or equal to {AT_ONCE} when completions are above {MANY} and used with backoff limit \
+                 per index"
+            );
+            wrong(field, number, detail);
+        }
+    }
+    if failed.is_none() {
+        let detail = format!("must be specified when completions is above {MANY}");
+        errors.push(FieldError::required(&at.child("maxFailedIndexes"), detail));
     }
 }
 
@@ -178,27 +229,50 @@ fn failure_rule(rule: &Value, spec: &Value, known: &BTreeSet<&str>, at: &Path<'_
         }
     }
     let (codes, conditions) = (&rule["onExitCodes"], rule.has("onPodConditions"));
+    if codes.is_object() {
+        exit_codes(codes, known, &at.child("onExitCodes"), errors);
+    }
+    pod_conditions(rule.items("onPodConditions"), &at.child("onPodConditions"), errors);
     match (codes.is_object(), conditions) {
         (true, true) => {
             let detail = "specifying both OnExitCodes and OnPodConditions is not supported";
-            errors.push(FieldError::invalid(at, rule.clone(), detail));
+            errors.push(FieldError::invalid_unshown(at, detail));
         }
         (false, false) => {
             let detail = "specifying one of OnExitCodes and OnPodConditions is required";
-            errors.push(FieldError::invalid(at, rule.clone(), detail));
+            errors.push(FieldError::invalid_unshown(at, detail));
         }
-        (true, false) => exit_codes(codes, known, &at.child("onExitCodes"), errors),
-        (false, true) => {}
+        _ => {}
+    }
+}
+
+fn pod_conditions(patterns: &[Value], at: &Path<'_>, errors: &mut Vec<FieldError>) {
+    const MOST: usize = 20;
+    const STATES: &[&str] = &["False", "True", "Unknown"];
+    if patterns.len() > MOST {
+        errors.push(FieldError::too_many(at, patterns.len(), MOST));
+    }
+    for (i, pattern) in patterns.iter().enumerate() {
+        let (kind, at) = (pattern.text("type"), at.index(i));
+        common::problems(names::qualified_name(kind), &at.child("type"), kind, errors);
+        match pattern.text("status") {
+            "" => {
+                let detail = "valid values: [\"False\" \"True\" \"Unknown\"]";
+                errors.push(FieldError::required(&at.child("status"), detail));
+            }
+            status => common::one_of_or_none(status, STATES, &at.child("status"), errors),
+        }
     }
 }
 
 fn exit_codes(codes: &Value, known: &BTreeSet<&str>, at: &Path<'_>, errors: &mut Vec<FieldError>) {
+    const MOST: usize = 255;
     let operator = codes.text("operator");
-    if !matches!(operator, "In" | "NotIn") {
-        errors.push(FieldError::not_supported(&at.child("operator"), operator, &["In", "NotIn"]));
+    if operator.is_empty() {
+        errors.push(FieldError::required(&at.child("operator"), "valid values: [\"In\" \"NotIn\"]"));
     }
-    let name = codes.text("containerName");
-    if !name.is_empty() && !known.contains(name) {
+    common::one_of_or_none(operator, &["In", "NotIn"], &at.child("operator"), errors);
+    if let Some(name) = codes["containerName"].as_str().filter(|name| !known.contains(name)) {
         let detail = "must be one of the container or initContainer names in the pod template";
         errors.push(FieldError::invalid(&at.child("containerName"), name, detail));
     }
@@ -206,6 +280,8 @@ fn exit_codes(codes: &Value, known: &BTreeSet<&str>, at: &Path<'_>, errors: &mut
     let values = codes.items("values");
     if values.is_empty() {
         errors.push(FieldError::invalid(&path, codes["values"].clone(), "at least one value is required"));
+    } else if values.len() > MOST {
+        errors.push(FieldError::too_many(&path, values.len(), MOST));
     }
     for (i, value) in values.iter().enumerate() {
         if operator == "In" && value == 0 {
@@ -214,5 +290,8 @@ fn exit_codes(codes: &Value, known: &BTreeSet<&str>, at: &Path<'_>, errors: &mut
         if values[..i].contains(value) {
             errors.push(FieldError::duplicate(&path.index(i), value.clone()));
         }
+    }
+    if !values.is_sorted_by_key(|value| value.as_i64()) {
+        errors.push(FieldError::invalid(&path, codes["values"].clone(), "must be ordered"));
     }
 }

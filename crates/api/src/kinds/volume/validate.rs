@@ -5,12 +5,15 @@ use serde_json::Value;
 use crate::field_error::{FieldError, Path};
 use crate::kinds::common;
 use crate::kinds::pod;
+use crate::meta;
 use crate::quantity::Quantity;
 use crate::validate::names;
 use crate::value::{Read as _, put, take};
 
 const SPEC: Path<'static> = Path::new("spec");
 const MODES: &[&str] = &["ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod"];
+/// Where the class of storage was at first.
+const CLASS_MARK: &str = "volume.beta.kubernetes.io/storage-class";
 const POSITIVE: &str = "must be greater than zero";
 /// Where a persistent volume may be.
 const SOURCES: &[&str] = &[
@@ -180,10 +183,12 @@ pub(in crate::kinds) fn claim(spec: &Value, at: &Path<'_>, errors: &mut Vec<Fiel
         }
     }
     let (source, reference) = (&spec["dataSource"], &spec["dataSourceRef"]);
-    if source.is_object() && reference.is_object() && !reference.has("namespace") && source != reference {
-        let detail = "must match dataSourceRef";
-        errors.push(FieldError::invalid(&at.child("dataSource"), source.clone(), detail));
-    }
+    let wrong = match (source.is_object() && reference.is_object(), reference.has("namespace")) {
+        (true, true) => Some("may not be specified when dataSourceRef.namespace is specified"),
+        (true, false) if source != reference => Some("must match dataSourceRef"),
+        _ => None,
+    };
+    errors.extend(wrong.map(|detail| FieldError::invalid(&at.child("dataSource"), source.clone(), detail)));
 }
 
 fn data_source(source: &Value, at: &Path<'_>, errors: &mut Vec<FieldError>) {
@@ -195,21 +200,39 @@ fn data_source(source: &Value, at: &Path<'_>, errors: &mut Vec<FieldError>) {
         let detail = "must be 'PersistentVolumeClaim' when referencing the default apiGroup";
         errors.push(FieldError::invalid(at, kind, detail));
     }
+    if !group.is_empty() {
+        common::problems(names::dns_subdomain(group), &at.child("apiGroup"), group, errors);
+    }
+    if source.has("namespace") {
+        let namespace = source.text("namespace");
+        common::problems(names::dns_label(namespace), &at.child("namespace"), namespace, errors);
+    }
+}
+
+pub(super) fn claim_status(new: &Value, _: &Value, errors: &mut Vec<FieldError>) {
+    let path = Path::new("status");
+    for field in ["capacity", "allocatedResources"] {
+        let at = path.child(field);
+        for (name, amount) in new["status"].entries(field) {
+            if let Some(amount) = Quantity::from_json(amount).ok().filter(|amount| amount.is_negative()) {
+                let detail = "must be a valid resource quantity";
+                errors.push(FieldError::invalid(&at.key(name), amount.to_string(), detail));
+            }
+        }
+    }
 }
 
 pub(super) fn claim_update(new: &Value, old: &Value, errors: &mut Vec<FieldError>) {
     let (now, before) = (&new["spec"], &old["spec"]);
     let bound = old["status"].text("phase") == "Bound";
     let mut allowed = now.clone();
-    let mut back = vec![];
+    let mut back = vec!["volumeAttributesClassName"];
     if !before.has("volumeName") {
         back.push("volumeName");
     }
-    if before["storageClassName"].is_null() {
+    let annotated = meta::annotation(old, CLASS_MARK);
+    if before["storageClassName"].is_null() && annotated.is_none_or(|class| now["storageClassName"] == class) {
         back.push("storageClassName");
-    }
-    if bound {
-        back.push("volumeAttributesClassName");
     }
     for field in back {
         match before.get(field) {
@@ -229,11 +252,17 @@ pub(super) fn claim_update(new: &Value, old: &Value, errors: &mut Vec<FieldError
     let capacity = Quantity::from_json(&old["status"]["capacity"]["storage"]).ok();
     if let (Some(now), Some(before)) = (size(now), size(before))
         && now < before
-        && capacity.is_none_or(|capacity| now <= capacity)
+        && capacity.is_some_and(|capacity| now <= capacity)
     {
         let path = SPEC.child("resources");
         let requests = path.child("requests");
         let detail = "field can not be less than status.capacity";
         errors.push(FieldError::forbidden(&requests.child("storage"), detail));
+    }
+    common::immutable(now, before, "volumeMode", &Path::new("volumeMode"), errors);
+    if before.has("volumeAttributesClassName") && !now.has("volumeAttributesClassName") {
+        let to = if now["volumeAttributesClassName"].is_string() { "an empty string" } else { "nil" };
+        let detail = format!("update from non-nil value to {to} is forbidden");
+        errors.push(FieldError::forbidden(&SPEC.child("volumeAttributesClassName"), detail));
     }
 }
