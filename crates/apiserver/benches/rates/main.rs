@@ -1,10 +1,12 @@
 //! Rates of the API server, in process and from another process over each kind of connection: create, get, update,
-//! list, watch, delete. Beside each rate stands the processor time that the server itself took.
+//! list, watch, delete. Beside each rate stands the processor time that the server itself took. etcd alone, on the same
+//! disk, is measured in the same run.
 //!
 //! `cargo bench -p skiff-apiserver` prints a table and then the same as JSON. By hand: it takes a while. Words after
-//! `--` choose what is measured: `inside`, `unix`, `tls`, `http2`, `shared`, and of those `requests` or `watch`.
+//! `--` choose what is measured: `etcd`, `inside`, `unix`, `tls`, `http2`, `shared`, and of those `requests` or `watch`.
 #![allow(clippy::unwrap_used)]
 
+mod etcd;
 mod load;
 mod wire;
 
@@ -181,7 +183,7 @@ impl Chosen {
     }
 
     fn way(&self, way: &str) -> bool {
-        self.has(way, &["inside", "unix", "tls", "http2", "shared"])
+        self.has(way, &["etcd", "inside", "unix", "tls", "http2", "shared"])
     }
 
     fn part(&self, part: &str) -> bool {
@@ -233,7 +235,11 @@ async fn bench() {
         let (server, stop) = (server.clone(), stop.clone());
         async move { tokio::join!(server.serve_tls(listener, stop.clone()), server.serve_unix(socket, stop)).0 }
     });
-    measure(&mut report, &server, &place, &Chosen::of_command_line()).await;
+    let chosen = Chosen::of_command_line();
+    if chosen.way("etcd") {
+        etcd::measure(&mut report, folder.path()).await;
+    }
+    measure(&mut report, &server, &place, &chosen).await;
     stop.cancel();
     serving.await.unwrap().unwrap();
     let rows = report.0.iter().map(|(what, value, unit)| json!({"what": what, "value": value, "unit": unit}));
