@@ -5,29 +5,24 @@
 //! An expression can neither loop for ever nor recurse without bound: its depth is limited when it is
 //! parsed, and every step of its evaluation is paid for from a [`Budget`].
 
+mod check;
 mod eval;
 mod functions;
 mod lexer;
 mod network;
 mod operators;
 mod parser;
+mod signatures;
 mod text;
 mod time;
+mod types;
 mod value;
 
+pub(crate) use check::{Checked, check, complaint};
 pub(crate) use eval::{Scope, unescaped};
 pub(crate) use parser::{Expr, parse};
+pub(crate) use types::Type;
 pub(crate) use value::Val;
-
-/// Whether there is a function or method of this name.
-pub(crate) fn is_function(name: &str) -> bool {
-    functions::NAMES.contains(&name)
-}
-
-/// Whether it is the name of a type.
-pub(crate) fn is_type(name: &str) -> bool {
-    functions::type_named(name).is_some()
-}
 
 /// What an evaluation may cost at most, in steps.
 const COST: u64 = 1_000_000;
@@ -55,6 +50,16 @@ impl Budget {
         self.left = self.left.saturating_sub(before - part.left);
     }
 
+    /// Whether there is less left than one expression may use.
+    pub(crate) const fn is_short(&self) -> bool {
+        self.left < COST
+    }
+
+    /// Nothing may cost anything any more.
+    pub(crate) const fn end(&mut self) {
+        self.left = 0;
+    }
+
     pub(crate) const fn left(&self) -> u64 {
         self.left
     }
@@ -77,7 +82,7 @@ impl Budget {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Error {
     /// It is not of the language.
-    #[error("ERROR: <input>:1:{column}: Syntax error: {what}")]
+    #[error("Syntax error: {what}")]
     Syntax {
         /// Where, from 1.
         column: usize,
@@ -87,9 +92,6 @@ pub(crate) enum Error {
     /// A name that means nothing.
     #[error("undeclared reference to '{0}' (in container '')")]
     Undeclared(String),
-    /// A field that the schema does not know.
-    #[error("undefined field '{0}'")]
-    Undefined(String),
     /// A field that is not there.
     #[error("no such key: {0}")]
     NoKey(String),

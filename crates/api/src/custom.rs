@@ -14,6 +14,7 @@ mod rules;
 mod scale;
 pub mod schema;
 mod shape;
+mod size;
 pub(crate) mod structural;
 #[cfg(test)]
 mod tests;

@@ -25,17 +25,17 @@ impl<'a> Scope<'a> {
         budget.pay(1)?;
         match expr {
             Expr::Literal(value) => Ok(value.clone()),
-            Expr::Name(name) => self.variable(name),
-            Expr::Field { of, name, optional } => {
+            Expr::Name(name, _) => self.variable(name),
+            Expr::Field { of, name, optional, .. } => {
                 let key = Val::text(unescaped(name));
                 let of = self.eval(of, budget)?;
                 chosen(&of, &key, *optional, name)
             }
-            Expr::Has { of, name } => {
+            Expr::Has { of, name, .. } => {
                 let of = self.eval(of, budget)?;
                 Ok(Val::Bool(of.get(&Val::text(unescaped(name)))?.is_some_and(|value| !is_none(&value))))
             }
-            Expr::Index { of, at, optional } => {
+            Expr::Index { of, at, optional, .. } => {
                 let (of, at) = (self.eval(of, budget)?, self.eval(at, budget)?);
                 let name = if let Val::Text(text) = &at { text.to_string() } else { operators::show(&at) };
                 match chosen(&of, &at, *optional, &name) {
@@ -45,15 +45,17 @@ impl<'a> Scope<'a> {
                     found => found,
                 }
             }
-            Expr::Call { name, on, with } => self.call(name, on.as_deref(), with, budget),
-            Expr::Unary { name, of } => operators::unary(name, &self.eval(of, budget)?),
-            Expr::Binary { name: name @ ("&&" | "||"), left, right } => self.logic(*name == "||", left, right, budget),
-            Expr::Binary { name, left, right } => {
+            Expr::Call { name, on, with, .. } => self.call(name, on.as_deref(), with, budget),
+            Expr::Unary { name, of, .. } => operators::unary(name, &self.eval(of, budget)?),
+            Expr::Binary { name: name @ ("&&" | "||"), left, right, .. } => {
+                self.logic(*name == "||", left, right, budget)
+            }
+            Expr::Binary { name, left, right, .. } => {
                 let (left, right) = (self.eval(left, budget)?, self.eval(right, budget)?);
                 budget.pay(weight(&left).min(weight(&right).max(1)))?;
                 operators::binary(name, &left, &right, budget)
             }
-            Expr::Choice { when, then, otherwise } => match self.eval(when, budget)? {
+            Expr::Choice { when, then, otherwise, .. } => match self.eval(when, budget)? {
                 Val::Bool(true) => self.eval(then, budget),
                 Val::Bool(false) => self.eval(otherwise, budget),
                 other => Err(Error::Overload(format!("{} ? _ : _", other.kind()))),
@@ -69,7 +71,7 @@ impl<'a> Scope<'a> {
                 }
                 Ok(Val::Map(Arc::new(map)))
             }
-            Expr::Each { how, of, names, filter, body } => {
+            Expr::Each { how, of, names, filter, body, .. } => {
                 let of = self.eval(of, budget)?;
                 self.each(*how, &of, names, filter.as_deref(), body, budget)
             }
@@ -92,7 +94,7 @@ impl<'a> Scope<'a> {
     ) -> Result<Val<'a>, Error> {
         // `math.greatest` and the like: a namespace, not a value.
         let space = match on {
-            Some(Expr::Name(space)) if !self.variables.iter().any(|(own, _)| own == space) => Some(space.as_str()),
+            Some(Expr::Name(space, _)) if !self.variables.iter().any(|(own, _)| own == space) => Some(space.as_str()),
             _ => None,
         };
         let mut values = Vec::with_capacity(with.len() + 1);

@@ -9,33 +9,33 @@ const DEEPEST: usize = 48;
 /// So are longer ones.
 const LONGEST: usize = 5 << 10;
 
-/// An expression.
+/// An expression. `place` is where messages say that something is wrong, in letters from 1.
 #[derive(Debug)]
 pub(crate) enum Expr {
     /// A constant.
     Literal(Val<'static>),
     /// A variable.
-    Name(String),
+    Name(String, usize),
     /// `a.b`, `a.?b`
-    Field { of: Box<Expr>, name: String, optional: bool },
+    Field { of: Box<Expr>, name: String, optional: bool, place: usize },
     /// `has(a.b)`
-    Has { of: Box<Expr>, name: String },
+    Has { of: Box<Expr>, name: String, place: usize },
     /// `a[b]`, `a[?b]`
-    Index { of: Box<Expr>, at: Box<Expr>, optional: bool },
+    Index { of: Box<Expr>, at: Box<Expr>, optional: bool, place: usize },
     /// `f(a)`, `a.f(b)`
-    Call { name: String, on: Option<Box<Expr>>, with: Vec<Expr> },
+    Call { name: String, on: Option<Box<Expr>>, with: Vec<Expr>, place: usize },
     /// `!a`, `-a`
-    Unary { name: &'static str, of: Box<Expr> },
+    Unary { name: &'static str, of: Box<Expr>, place: usize },
     /// `a + b`
-    Binary { name: &'static str, left: Box<Expr>, right: Box<Expr> },
+    Binary { name: &'static str, left: Box<Expr>, right: Box<Expr>, place: usize },
     /// `a ? b : c`
-    Choice { when: Box<Expr>, then: Box<Expr>, otherwise: Box<Expr> },
+    Choice { when: Box<Expr>, then: Box<Expr>, otherwise: Box<Expr>, place: usize },
     /// `[a, b]`
     List(Vec<Expr>),
     /// `{a: b}`
     Map(Vec<(Expr, Expr)>),
     /// `a.all(x, …)` and its kin.
-    Each { how: Each, of: Box<Expr>, names: Vec<String>, filter: Option<Box<Expr>>, body: Box<Expr> },
+    Each { how: Each, of: Box<Expr>, names: Vec<String>, filter: Option<Box<Expr>>, body: Box<Expr>, place: usize },
 }
 
 /// What is done with each of many.
@@ -90,6 +90,11 @@ impl Parser {
         Error::Syntax { column, what: what.to_owned() }
     }
 
+    /// Where what was read last stands.
+    fn last(&self) -> usize {
+        self.at.checked_sub(1).and_then(|at| self.tokens.get(at)).map_or(1, |(_, column)| *column)
+    }
+
     fn eat(&mut self, symbol: &str) -> bool {
         let found = matches!(self.peek(), Some(Token::Symbol(found)) if *found == symbol);
         self.at += usize::from(found);
@@ -127,10 +132,11 @@ impl Parser {
             if !this.eat("?") {
                 return Ok(when);
             }
+            let place = this.last();
             let then = Box::new(this.binary(0)?);
             this.expect(":")?;
             let otherwise = Box::new(this.expression()?);
-            Ok(Expr::Choice { when: Box::new(when), then, otherwise })
+            Ok(Expr::Choice { when: Box::new(when), then, otherwise, place })
         })
     }
 
@@ -155,24 +161,27 @@ impl Parser {
             if count > 4 * DEEPEST {
                 return Err(self.wrong("expression has too many operators in a row"));
             }
+            let place = self.last();
             let right = Box::new(self.binary(level + 1)?);
-            left = Expr::Binary { name, left: Box::new(left), right };
+            left = Expr::Binary { name, left: Box::new(left), right, place };
         }
         Ok(left)
     }
 
     fn unary(&mut self) -> Result<Expr, Error> {
         if self.eat("!") {
+            let place = self.last();
             let of = self.deeper(Self::unary)?;
-            return Ok(Expr::Unary { name: "!", of: Box::new(of) });
+            return Ok(Expr::Unary { name: "!", of: Box::new(of), place });
         }
         if self.eat("-") {
             if self.peek() == Some(&Token::LeastInt) {
                 self.at += 1;
                 return Ok(Expr::Literal(Val::Int(i64::MIN)));
             }
+            let place = self.last();
             let of = self.deeper(Self::unary)?;
-            return Ok(Expr::Unary { name: "-", of: Box::new(of) });
+            return Ok(Expr::Unary { name: "-", of: Box::new(of), place });
         }
         self.member()
     }
@@ -186,26 +195,30 @@ impl Parser {
                 return Err(self.wrong("expression has too many members in a row"));
             }
             if self.eat(".") {
+                let place = self.last();
                 if self.eat("?") {
-                    expr = Expr::Field { of: Box::new(expr), name: self.name()?, optional: true };
+                    expr = Expr::Field { of: Box::new(expr), name: self.name()?, optional: true, place };
                     continue;
                 }
                 let name = self.name()?;
                 expr = match self.eat("(") {
                     true => {
+                        let place = self.last();
                         let with = self.list(")")?;
-                        self.method(expr, name, with)?
+                        self.method(expr, name, with, place)?
                     }
-                    false => Expr::Field { of: Box::new(expr), name, optional: false },
+                    false => Expr::Field { of: Box::new(expr), name, optional: false, place },
                 };
             } else if self.eat("[?") {
+                let place = self.last();
                 let at = Box::new(self.expression()?);
                 self.expect("]")?;
-                expr = Expr::Index { of: Box::new(expr), at, optional: true };
+                expr = Expr::Index { of: Box::new(expr), at, optional: true, place };
             } else if self.eat("[") {
+                let place = self.last();
                 let at = Box::new(self.expression()?);
                 self.expect("]")?;
-                expr = Expr::Index { of: Box::new(expr), at, optional: false };
+                expr = Expr::Index { of: Box::new(expr), at, optional: false, place };
             } else {
                 return Ok(expr);
             }
@@ -224,7 +237,7 @@ impl Parser {
         Ok(list)
     }
 
-    fn method(&self, on: Expr, name: String, mut with: Vec<Expr>) -> Result<Expr, Error> {
+    fn method(&self, on: Expr, name: String, mut with: Vec<Expr>, place: usize) -> Result<Expr, Error> {
         let how = match (name.as_str(), with.len()) {
             ("all", 2 | 3) => Each::All,
             ("exists", 2 | 3) => Each::Exists,
@@ -234,23 +247,24 @@ impl Parser {
             ("transformMap", 3 | 4) => Each::TransformMap,
             ("optMap", 2) => Each::OptMap,
             ("optFlatMap", 2) => Each::OptFlatMap,
-            ("bind", 3) if matches!(&on, Expr::Name(name) if name == "cel") => {
+            ("bind", 3) if matches!(&on, Expr::Name(name, _) if name == "cel") => {
                 let body = with.pop().map(Box::new);
                 let of = with.pop().map(Box::new);
                 let (Some(body), Some(of)) = (body, of) else { return Err(self.wrong("cel.bind has three arguments")) };
-                return Ok(Expr::Each { how: Each::Bind, of, names: self.variables(with)?, filter: None, body });
+                let names = self.variables(with)?;
+                return Ok(Expr::Each { how: Each::Bind, of, names, filter: None, body, place });
             }
-            _ => return Ok(Expr::Call { name, on: Some(Box::new(on)), with }),
+            _ => return Ok(Expr::Call { name, on: Some(Box::new(on)), with, place }),
         };
         let Some(body) = with.pop().map(Box::new) else { return Err(self.wrong("a macro has arguments")) };
         let two = name.starts_with("transform") || (with.len() == 2 && name != "map");
         let filter = if with.len() > 1 + usize::from(two) { with.pop().map(Box::new) } else { None };
-        Ok(Expr::Each { how, of: Box::new(on), names: self.variables(with)?, filter, body })
+        Ok(Expr::Each { how, of: Box::new(on), names: self.variables(with)?, filter, body, place })
     }
 
     fn variables(&self, from: Vec<Expr>) -> Result<Vec<String>, Error> {
         let name = |expr| match expr {
-            Expr::Name(name) => Ok(name),
+            Expr::Name(name, _) => Ok(name),
             _ => Err(self.wrong("argument must be a simple name")),
         };
         from.into_iter().map(name).collect()
@@ -305,15 +319,17 @@ impl Parser {
             }
             _ => {}
         }
+        let start = self.last();
         if !self.eat("(") {
-            return Ok(Expr::Name(name));
+            return Ok(Expr::Name(name, start));
         }
+        let place = self.last();
         let mut with = self.list(")")?;
         if name != "has" {
-            return Ok(Expr::Call { name, on: None, with });
+            return Ok(Expr::Call { name, on: None, with, place });
         }
         match (with.pop(), with.is_empty()) {
-            (Some(Expr::Field { of, name, optional: false }), true) => Ok(Expr::Has { of, name }),
+            (Some(Expr::Field { of, name, optional: false, place }), true) => Ok(Expr::Has { of, name, place }),
             _ => Err(self.wrong("invalid argument to has() macro")),
         }
     }

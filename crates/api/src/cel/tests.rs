@@ -59,7 +59,9 @@ fn errors_say_what_is_wrong() {
     assert_eq!(error("1 / 0 == 1"), "division by zero");
     assert_eq!(error("9223372036854775807 + 1 == 0"), "integer overflow");
     assert_eq!(error("self.a + 'x' == 1"), "no such overload: int + string");
-    assert!(error("self.a ==").starts_with("ERROR: <input>:1:10: Syntax error"));
+    let unread = parse("self.a ==").unwrap_err().complaint("self.a ==");
+    assert!(unread.starts_with("ERROR: <input>:1:10: Syntax error: "), "{unread}");
+    assert!(unread.ends_with("\n | self.a ==\n | .........^"), "{unread}");
     assert!(error("[1][3] == 1").starts_with("index out of bounds"));
 }
 

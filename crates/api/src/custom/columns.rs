@@ -37,7 +37,10 @@ impl PrinterColumn {
             name: text("name"),
             sort: text("type"),
             format: text("format"),
-            description: text("description"),
+            description: match column.text("description") {
+                "" => format!("Custom resource definition column (in JSONPath format): {}", column.text("jsonPath")),
+                given => given.to_owned(),
+            },
             priority: column.int("priority").unwrap_or_default(),
             path: JsonPath::parse(column.text("jsonPath")).ok()?,
         })
@@ -69,11 +72,7 @@ pub(super) fn definitions(columns: &[PrinterColumn]) -> Vec<Value> {
             "name": column.name,
             "type": column.sort,
             "format": column.format,
-            "description": if column.description.is_empty() {
-                "Custom resource definition column (in JSONPath format)"
-            } else {
-                &column.description
-            },
+            "description": column.description,
             "priority": column.priority,
         })
     });

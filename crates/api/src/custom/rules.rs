@@ -1,12 +1,13 @@
 //! `x-kubernetes-validations`: expressions that must hold where a schema says so.
 
 mod check;
+mod path;
 
 use std::sync::Arc;
 
 use serde_json::Value;
 
-pub(super) use self::check::check;
+pub(super) use self::check::{Place, check};
 use super::schema::{Schema, Sort};
 use crate::cel::{self, Budget, Error, Expr, Val};
 use crate::field_error::{FieldError, Path};
@@ -26,11 +27,6 @@ pub struct Rule {
     optional_old: bool,
 }
 
-/// The names of a path such as `.spec['a.b'].c`.
-fn field_path(text: &str) -> Option<Vec<String>> {
-    if text.is_empty() { Some(Vec::new()) } else { super::columns::plain_fields(text) }
-}
-
 impl Rule {
     /// What cannot be parsed was refused when the definition was written.
     pub(super) fn parse(rule: &Value) -> Option<Self> {
@@ -42,7 +38,7 @@ impl Rule {
             message: rule.text("message").to_owned(),
             message_expr: rule["messageExpression"].as_str().and_then(|text| cel::parse(text).ok()),
             reason: rule.text("reason").to_owned(),
-            field: field_path(rule.text("fieldPath")).unwrap_or_default(),
+            field: path::parse(rule.text("fieldPath")).unwrap_or_default(),
             optional_old: rule.flag("optionalOldSelf"),
         })
     }
@@ -76,16 +72,26 @@ impl Rule {
                 let detail = format!("rule {:?} evaluated to {}, not to bool", self.source, other.kind());
                 Some(FieldError::invalid_unshown(at, detail))
             }
-            Err(Error::Cost) => {
-                let detail = format!(
-                    "call cost exceeds limit for rule: {}; no further validation rules will be run due to call cost exceeds limit for rule: {}",
-                    self.source, self.source
-                );
-                Some(FieldError::invalid(at, schema.sort.name(), detail))
-            }
             Err(error) => {
-                let text = if self.message.is_empty() { &self.source } else { &self.message };
-                Some(FieldError::invalid(at, schema.sort.name(), format!("{error} evaluating rule: {text}")))
+                let text = if self.message.is_empty() { &self.source } else { self.message.trim() };
+                let detail = match &error {
+                    Error::Cost if budget.is_short() => {
+                        "validation failed due to running out of cost budget, no further validation rules will be run"
+                            .to_owned()
+                    }
+                    Error::Cost => format!(
+                        "'{error}': no further validation rules will be run due to call cost exceeds limit for rule: {text}"
+                    ),
+                    Error::Overload(_) => format!(
+                        "'{error}': call arguments did not match a supported operator, function or macro signature for \
+                         rule: {text}"
+                    ),
+                    error => format!("{error} evaluating rule: {text}"),
+                };
+                if error == Error::Cost {
+                    budget.end();
+                }
+                Some(FieldError::invalid(at, schema.sort.name(), detail))
             }
         };
         budget.settle(before, &part);
@@ -116,7 +122,7 @@ impl Rule {
         {
             return text.trim().to_owned();
         }
-        if self.message.is_empty() { format!("failed rule: {}", self.source) } else { self.message.clone() }
+        if self.message.is_empty() { format!("failed rule: {}", self.source) } else { self.message.trim().to_owned() }
     }
 
     fn blame(&self, at: &Path<'_>, root: &Path<'_>, schema: &Schema, value: &Value, message: String) -> FieldError {

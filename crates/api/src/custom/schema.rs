@@ -140,6 +140,14 @@ pub(super) struct Bounds {
     pub(super) max: Option<usize>,
 }
 
+/// The most that a value may have of what it is made of; `None`: nothing is said.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Limits {
+    pub(crate) text: Option<usize>,
+    pub(crate) items: Option<usize>,
+    pub(crate) entries: Option<usize>,
+}
+
 impl Schema {
     /// Reads a `JSONSchemaProps`. What is malformed in it was refused before; here it counts for nothing.
     #[must_use]
@@ -189,6 +197,21 @@ impl Schema {
             (None, Additional::Of(of)) => Some(of),
             _ => None,
         }
+    }
+
+    /// The most that a value may have of what it is made of.
+    #[must_use]
+    pub(crate) fn limits(&self) -> Limits {
+        self.checks.as_ref().map_or_else(Limits::default, |checks| Limits {
+            text: checks.length.max,
+            items: checks.items.max,
+            entries: checks.properties.max,
+        })
+    }
+
+    /// The fields that have to be there.
+    pub(crate) fn required(&self) -> impl Iterator<Item = &str> {
+        self.checks.iter().flat_map(|checks| checks.required.iter().map(String::as_str))
     }
 
     /// The format of text.

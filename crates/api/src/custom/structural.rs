@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::rules;
+use super::rules::{self, Place};
 use super::schema::pattern;
 use super::shape;
 use super::{Schema, validate};
@@ -29,7 +29,7 @@ pub(crate) fn check(props: &Value, at: &Path<'_>, errors: &mut Vec<FieldError>) 
         checker.push(FieldError::forbidden(&place, "must not be used at the root"));
     }
     checker.root_metadata(props, at);
-    checker.node(props, at, 0);
+    checker.node(props, at, Place::ROOT, 0);
 }
 
 struct Checker<'a> {
@@ -56,30 +56,33 @@ impl Checker<'_> {
         }
     }
 
-    fn node(&mut self, props: &Value, at: &Path<'_>, depth: usize) {
+    fn node(&mut self, props: &Value, at: &Path<'_>, place: Place<'_>, depth: usize) {
         if depth > DEEPEST {
             return self.push(FieldError::invalid(at, "", format!("must not be nested deeper than {DEEPEST} levels")));
         }
         self.kind(props, at);
         self.extensions(props, at);
-        self.values(props, at);
+        self.values(props, place, at);
         self.default(props, at);
         for one in props.entries("properties") {
             let properties = at.child("properties");
-            self.node(one.1, &properties.key(one.0), depth + 1);
+            self.node(one.1, &properties.key(one.0), place.field(), depth + 1);
         }
         if let of @ Value::Object(_) = &props["additionalProperties"] {
             if props.has("properties") {
                 let detail = "additionalProperties and properties are mutual exclusive";
                 self.push(FieldError::forbidden(&at.child("additionalProperties"), detail));
             }
-            self.node(of, &at.child("additionalProperties"), depth + 1);
+            self.node(of, &at.child("additionalProperties"), place.each(&props["maxProperties"], None), depth + 1);
         } else if props["additionalProperties"] == Value::Bool(false) {
             let detail = "additionalProperties cannot be set to false";
             self.push(FieldError::forbidden(&at.child("additionalProperties"), detail));
         }
         match &props["items"] {
-            of @ Value::Object(_) => self.node(of, &at.child("items"), depth + 1),
+            of @ Value::Object(_) => {
+                let lost = (props.text("x-kubernetes-list-type") != "map").then_some(at);
+                self.node(of, &at.child("items"), place.each(&props["maxItems"], lost), depth + 1);
+            }
             Value::Array(_) => {
                 let detail = "items must be a schema object and not an array";
                 self.push(FieldError::forbidden(&at.child("items"), detail));
@@ -149,24 +152,7 @@ impl Checker<'_> {
             let place = at.child("x-kubernetes-preserve-unknown-fields");
             self.push(FieldError::invalid(&place, false, "must be true or undefined"));
         }
-        let list = props.text("x-kubernetes-list-type");
-        let place = at.child("x-kubernetes-list-type");
-        if !list.is_empty() && !["atomic", "map", "set"].contains(&list) {
-            self.push(FieldError::not_supported(&place, list, &["atomic", "map", "set"]));
-        }
-        if !list.is_empty() && props.text("type") != "array" {
-            self.push(FieldError::invalid(
-                &at.child("type"),
-                props.text("type"),
-                "must be array if x-kubernetes-list-type is specified",
-            ));
-        }
-        let keys = at.child("x-kubernetes-list-map-keys");
-        if list == "map" {
-            self.map_keys(props, &keys);
-        } else if props.has("x-kubernetes-list-map-keys") {
-            self.push(FieldError::invalid(&place, list, "must be map if x-kubernetes-list-map-keys is non-empty"));
-        }
+        self.list_type(props, at);
         let map = props.text("x-kubernetes-map-type");
         if !map.is_empty() && !["atomic", "granular"].contains(&map) {
             self.push(FieldError::not_supported(&at.child("x-kubernetes-map-type"), map, &["atomic", "granular"]));
@@ -180,37 +166,97 @@ impl Checker<'_> {
         }
     }
 
-    fn map_keys(&mut self, props: &Value, at: &Path<'_>) {
-        let keys = props.items("x-kubernetes-list-map-keys");
-        if keys.is_empty() {
-            self.push(FieldError::required(at, "must not be empty if x-kubernetes-list-type is map"));
+    /// How the items of a list are told apart has to be sure.
+    fn list_type(&mut self, props: &Value, at: &Path<'_>) {
+        let (list, place) = (props.text("x-kubernetes-list-type"), at.child("x-kubernetes-list-type"));
+        if !list.is_empty() && !["atomic", "map", "set"].contains(&list) {
+            self.push(FieldError::not_supported(&place, list, &["atomic", "set", "map"]));
         }
+        if !list.is_empty() && props.text("type") != "array" {
+            let (detail, place) = ("must be array if x-kubernetes-list-type is specified", at.child("type"));
+            self.push(match props.text("type") {
+                "" => FieldError::required(&place, detail),
+                other => FieldError::invalid(&place, other, detail),
+            });
+        } else if list == "set" {
+            self.set_items(&props["items"], at);
+        }
+        if props.has("x-kubernetes-list-map-keys") && list != "map" {
+            let detail = "must be map if x-kubernetes-list-map-keys is non-empty";
+            self.push(match list {
+                "" => FieldError::required(&place, detail),
+                other => FieldError::invalid(&place, other, detail),
+            });
+        }
+        if list == "map" {
+            self.map_keys(props, at);
+        }
+        if matches!(list, "map" | "set") && props["items"].flag("nullable") {
+            let items = at.child("items");
+            let detail = format!("cannot be nullable when x-kubernetes-list-type is {list}");
+            self.push(FieldError::forbidden(&items.child("nullable"), detail));
+        }
+    }
+
+    /// The items of a set are their own keys: they are replaced as a whole.
+    fn set_items(&mut self, items: &Value, at: &Path<'_>) {
+        let inner = at.child("items");
+        let detail = "must be atomic as item of a list with x-kubernetes-list-type=set";
+        let (list, map) = (items.text("x-kubernetes-list-type"), items.text("x-kubernetes-map-type"));
+        match items.text("type") {
+            "array" if !matches!(list, "" | "atomic") => {
+                self.push(FieldError::invalid(&inner.child("x-kubernetes-list-type"), list, detail));
+            }
+            "object" if map != "atomic" => {
+                let given = items.get("x-kubernetes-list-type").cloned().unwrap_or_default();
+                self.push(FieldError::invalid(&inner.child("x-kubernetes-map-type"), given, detail));
+            }
+            _ => {}
+        }
+    }
+
+    fn map_keys(&mut self, props: &Value, at: &Path<'_>) {
+        let (keys, place) = (props.items("x-kubernetes-list-map-keys"), at.child("x-kubernetes-list-map-keys"));
+        let (items, inner) = (&props["items"], at.child("items"));
+        if keys.is_empty() {
+            self.push(FieldError::required(&place, "must not be empty if x-kubernetes-list-type is map"));
+        }
+        if !items.is_object() {
+            self.push(FieldError::required(&inner, "must have a schema if x-kubernetes-list-type is map"));
+        } else if items.text("type") != "object" {
+            let detail = "must be object if parent array's x-kubernetes-list-type is map";
+            self.push(FieldError::invalid(&inner.child("type"), items.text("type"), detail));
+        }
+        let fields = inner.child("properties");
         for (index, key) in keys.iter().enumerate() {
             let name = key.as_str().unwrap_or_default();
-            let field = &props["items"]["properties"][name];
-            let place = at.index(index);
-            if !field.is_object() {
-                self.push(FieldError::invalid(&place, name, "entries must all be names of item properties"));
+            let (field, place_of) = (&items["properties"][name], fields.key(name));
+            if keys[..index].contains(key) {
+                self.push(FieldError::invalid(&place, keys.to_vec(), "must not contain duplicate entries"));
+            } else if !field.is_object() {
+                self.push(FieldError::invalid(&place, keys.to_vec(), "entries must all be names of item properties"));
             } else if ["array", "object"].contains(&field.text("type")) {
-                self.push(FieldError::invalid(&place, name, "must refer to a scalar property"));
-            } else if field.get("default").is_none() && !props["items"].items("required").contains(&Value::from(name)) {
+                let detail = "must be a scalar type if parent array's x-kubernetes-list-type is map";
+                self.push(FieldError::invalid(&place_of.child("type"), items.text("type"), detail));
+            } else if field.get("default").is_none() && !items.items("required").contains(key) {
                 let detail = "this property is in x-kubernetes-list-map-keys, so it must have a default or be a required property";
-                self.push(FieldError::required(&place, detail));
+                self.push(FieldError::required(&place_of.child("default"), detail));
+            }
+            if field.flag("nullable") {
+                let detail = "this property is in x-kubernetes-list-map-keys, so it cannot be nullable";
+                self.push(FieldError::forbidden(&place_of.child("nullable"), detail));
             }
         }
     }
 
-    fn values(&mut self, props: &Value, at: &Path<'_>) {
+    fn values(&mut self, props: &Value, place: Place<'_>, at: &Path<'_>) {
         if let Some(text) = props["pattern"].as_str()
             && pattern(text).is_none()
         {
             let detail = format!("must be a valid regular expression, but isn't: error parsing regexp: {text}");
             self.push(FieldError::invalid(&at.child("pattern"), text, detail));
         }
-        for (index, rule) in props.items("x-kubernetes-validations").iter().enumerate() {
-            let list = at.child("x-kubernetes-validations");
-            rules::check(rule, props, &list.index(index), self.errors);
-        }
+        rules::check(props, place, at, self.errors);
     }
 
     /// A default is as the schema says.
@@ -254,7 +300,7 @@ impl Checker<'_> {
                 self.push(FieldError::forbidden(&at.child(name), "must be empty to be structural"));
             }
         }
-        self.values(props, at);
+        self.values(props, Place::ROOT, at);
         for (name, one) in props.entries("properties") {
             let properties = at.child("properties");
             let place = properties.key(name);

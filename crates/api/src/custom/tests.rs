@@ -1,5 +1,7 @@
 //! What custom kinds do with objects, without a server.
 
+mod parts;
+
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -149,7 +151,7 @@ fn definitions_must_be_structural() {
         of.validate(&definition).iter().map(ToString::to_string).collect()
     };
     assert_eq!(judge(json!({"type": "object", "properties": {"spec": {"type": "object"}}})), [] as [&str; 0]);
-    let at = "spec.versions[0].schema.openAPIV3Schema";
+    let at = "spec.validation.openAPIV3Schema";
     assert_eq!(
         judge(json!({"type": "object", "properties": {"spec": {}}})),
         [format!("{at}.properties[spec].type: Required value: must not be empty for specified object fields")]
@@ -192,6 +194,160 @@ fn rules_that_name_nothing_are_refused() {
         assert_eq!(errors.len(), 1, "{rule}");
         assert!(errors[0].detail.starts_with("compilation failed: ERROR: <input>:1:"), "{}", errors[0]);
     }
+}
+
+/// What is wrong with a definition whose spec has this schema.
+fn judged(spec: &Value) -> Vec<String> {
+    let of = find("apiextensions.k8s.io", "v1", "customresourcedefinitions").unwrap();
+    let mut definition = crd(&schema(spec));
+    of.default(&mut definition);
+    of.validate(&definition).iter().map(ToString::to_string).collect()
+}
+
+const RULE: &str = "spec.validation.openAPIV3Schema.properties[spec].x-kubernetes-validations[0]";
+
+#[test]
+fn rules_are_judged_as_kubernetes_words_it() {
+    let with = |rule: Value| {
+        judged(
+            &json!({"type": "object", "properties": {"n": {"type": "integer"}, "t": {"type": "string", "maxLength": 9}},
+            "x-kubernetes-validations": [rule]}),
+        )
+    };
+    assert_eq!(
+        with(json!({"rule": "self.z == 100"})),
+        [format!(
+            "{RULE}.rule: Invalid value: {{\"FieldPath\":\"\",\"Message\":\"\",\"MessageExpression\":\"\",\"OptionalOldSelf\":null,\
+             \"Reason\":null,\"Rule\":\"self.z == 100\"}}: compilation failed: ERROR: <input>:1:5: undefined field 'z'\n | self.z == 100\n | ....^"
+        )]
+    );
+    let detail = |rule: Value| with(rule).iter().map(|error| error.replace(RULE, "")).collect::<Vec<_>>().join("; ");
+    assert!(detail(json!({"rule": "self = 42"})).contains("compilation failed: ERROR: <input>:1:6: Syntax error: "));
+    assert!(detail(json!({"rule": "self.n + 1"})).ends_with("cel expression must evaluate to a bool"));
+    assert!(
+        detail(json!({"rule": "self.n > 'a'"}))
+            .contains("found no matching overload for '_>_' applied to '(int, string)'")
+    );
+    for (rule, expected) in [
+        (json!({"rule": " "}), ".rule: Required value: rule is not specified"),
+        (json!({"rule": "true", "message": " "}), r#".message: Invalid value: " ": must be non-empty if specified"#),
+        (json!({"rule": "true\n"}), ""),
+        (
+            json!({"rule": "true\n&& true"}),
+            ".message: Required value: message must be specified if rule contains line breaks",
+        ),
+        (
+            json!({"rule": "true", "reason": "Odd"}),
+            r#".reason: Unsupported value: "Odd": supported values: "FieldValueDuplicate", "FieldValueForbidden", "FieldValueInvalid", "FieldValueRequired""#,
+        ),
+        (json!({"rule": "true", "fieldPath": ".none"}), r#".fieldPath: Invalid value: ".none": must be a valid path"#),
+        (json!({"rule": "true", "fieldPath": ".n"}), ""),
+        (
+            json!({"rule": "self.n > 1", "optionalOldSelf": true}),
+            ".optionalOldSelf: Invalid value: true: may not be set if oldSelf is not used in rule",
+        ),
+        (json!({"rule": "!oldSelf.hasValue() || self.n >= oldSelf.value().n", "optionalOldSelf": true}), ""),
+        (json!({"rule": "self.n >= oldSelf.n", "messageExpression": "'was ' + string(oldSelf.n)"}), ""),
+    ] {
+        assert_eq!(detail(rule.clone()), expected, "{rule}");
+    }
+    assert!(
+        detail(json!({"rule": "true", "messageExpression": "self.n"}))
+            .ends_with("messageExpression must evaluate to a string")
+    );
+    assert!(
+        detail(json!({"rule": "true", "messageExpression": "self.q"}))
+            .contains("messageExpression compilation failed: ERROR: ")
+    );
+}
+
+#[test]
+fn changes_can_only_be_judged_where_items_are_recognized() {
+    let list = |sort: &str| {
+        json!({"type": "object", "properties": {"l": {"type": "array", "x-kubernetes-list-type": sort, "maxItems": 9,
+            "x-kubernetes-list-map-keys": if sort == "map" { json!(["k"]) } else { Value::Null },
+            "items": {"type": "object", "required": ["k"], "properties": {"k": {"type": "string"}, "n": {"type": "integer",
+                "x-kubernetes-validations": [{"rule": "self >= oldSelf"}]}}}}}})
+    };
+    assert_eq!(judged(&list("map")), [] as [&str; 0]);
+    let at = "spec.validation.openAPIV3Schema.properties[spec].properties[l]";
+    assert_eq!(
+        judged(&list("atomic")),
+        [format!(
+            "{at}.items.properties[n].x-kubernetes-validations[0].rule: Invalid value: \"self >= oldSelf\": oldSelf cannot be \
+             used on the uncorrelatable portion of the schema within {at}"
+        )]
+    );
+}
+
+#[test]
+fn lists_tell_their_items_apart() {
+    let list = |list: Value| {
+        let mut of = json!({"type": "array", "items": {"type": "string"}});
+        of.as_object_mut().unwrap().extend(list.as_object().unwrap().clone());
+        let at = "spec.validation.openAPIV3Schema.properties[spec].properties[l]";
+        let found = judged(&json!({"type": "object", "properties": {"l": of}}));
+        found.iter().map(|error| error.replace(at, "")).collect::<Vec<_>>()
+    };
+    let items = |key: Value| json!({"type": "object", "properties": {"k": key, "o": {"type": "object"}}});
+    let map = |keys: Value, items: Value| {
+        list(json!({"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": keys, "items": items}))
+    };
+    let text = json!({"type": "string", "default": "d"});
+    assert_eq!(map(json!(["k"]), items(text.clone())), [] as [&str; 0]);
+    assert_eq!(list(json!({"x-kubernetes-list-type": "set"})), [] as [&str; 0]);
+    assert_eq!(
+        map(json!(["k", "k", "none", "o"]), items(text.clone())),
+        [
+            r#".x-kubernetes-list-map-keys: Invalid value: ["k","k","none","o"]: must not contain duplicate entries"#,
+            r#".x-kubernetes-list-map-keys: Invalid value: ["k","k","none","o"]: entries must all be names of item properties"#,
+            r#".items.properties[o].type: Invalid value: "object": must be a scalar type if parent array's x-kubernetes-list-type is map"#,
+        ]
+    );
+    assert_eq!(
+        map(json!(["k"]), items(json!({"type": "string", "nullable": true}))),
+        [
+            ".items.properties[k].default: Required value: this property is in x-kubernetes-list-map-keys, so it must have a default or be a required property",
+            ".items.properties[k].nullable: Forbidden: this property is in x-kubernetes-list-map-keys, so it cannot be nullable",
+        ]
+    );
+    assert_eq!(
+        list(json!({"x-kubernetes-list-map-keys": ["k"]})),
+        [".x-kubernetes-list-type: Required value: must be map if x-kubernetes-list-map-keys is non-empty"]
+    );
+    let object = json!({"type": "object", "nullable": true, "properties": {"a": {"type": "string"}}});
+    assert_eq!(
+        list(json!({"x-kubernetes-list-type": "set", "items": object})),
+        [
+            ".items.x-kubernetes-map-type: Invalid value: null: must be atomic as item of a list with x-kubernetes-list-type=set",
+            ".items.nullable: Forbidden: cannot be nullable when x-kubernetes-list-type is set",
+        ]
+    );
+}
+
+#[test]
+fn rules_may_not_cost_too_much() {
+    let nested = |most: Value| {
+        json!({"type": "object", "properties": {"x": {"type": "array", "maxItems": most, "items": {"type": "array",
+            "maxItems": most, "items": {"type": "string", "maxLength": most},
+            "x-kubernetes-validations": [{"rule": "self.all(s, s == 'string constant')"}]}}}})
+    };
+    let wrong = judged(&nested(Value::Null));
+    assert!(
+        wrong[0].contains(".rule: Forbidden: estimated rule cost exceeds budget by factor of more than 100x (try"),
+        "{wrong:?}"
+    );
+    assert_eq!(judged(&nested(json!(20))), [] as [&str; 0]);
+    let spec = json!({"type": "object", "properties": {"large": {"type": "array", "maxItems": 1000, "items": {"type": "integer"}}},
+        "x-kubernetes-validations": [{"rule": "self.large.all(x, self.large.all(y, x == y))"}, {"rule": "false"}]});
+    assert_eq!(judged(&spec), [] as [&str; 0]);
+    assert_eq!(
+        errors(&spec, &json!({"large": vec![20; 725]})),
+        [
+            "spec: Invalid value: \"object\": 'operation cancelled: actual cost limit exceeded': no further validation rules \
+          will be run due to call cost exceeds limit for rule: self.large.all(x, self.large.all(y, x == y))"
+        ]
+    );
 }
 
 fn any_json() -> impl Strategy<Value = Value> {

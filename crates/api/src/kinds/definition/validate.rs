@@ -178,16 +178,42 @@ fn versions(spec: &Value, errors: &mut Vec<FieldError>) {
         }
         version(of, &at, errors);
     }
+    parts(versions, "schema", errors, |version, hoisted, at, errors| {
+        let schema = at.child(if hoisted { "validation" } else { "schema" });
+        let props = &version["schema"]["openAPIV3Schema"];
+        if props.is_object() {
+            structural::check(props, &schema.child("openAPIV3Schema"), errors);
+        }
+    });
+    parts(versions, "additionalPrinterColumns", errors, |version, _, at, errors| printer_columns(version, at, errors));
+    parts(versions, "subresources", errors, |version, _, at, errors| {
+        scale(&version["subresources"]["scale"], at, errors);
+    });
+    parts(versions, "selectableFields", errors, |version, _, at, errors| selectable(version, at, errors));
+}
+
+/// Judges a part of each version. What is the same in all of them is judged once, and named as a part of
+/// the definition itself, as Kubernetes does.
+fn parts(
+    versions: &[Value],
+    part: &str,
+    errors: &mut Vec<FieldError>,
+    judge: impl Fn(&Value, bool, &Path<'_>, &mut Vec<FieldError>),
+) {
+    let Some(first) = versions.first() else { return };
+    if versions.iter().all(|version| version.get(part) == first.get(part)) {
+        return judge(first, true, &SPEC, errors);
+    }
+    let list = SPEC.child("versions");
+    for (index, version) in versions.iter().enumerate() {
+        judge(version, false, &list.index(index), errors);
+    }
 }
 
 fn version(version: &Value, at: &Path<'_>, errors: &mut Vec<FieldError>) {
-    let schema = at.child("schema");
-    let place = schema.child("openAPIV3Schema");
-    let props = &version["schema"]["openAPIV3Schema"];
-    if props.is_object() {
-        structural::check(props, &place, errors);
-    } else {
-        errors.push(FieldError::required(&place, "schemas are required"));
+    if !version["schema"]["openAPIV3Schema"].is_object() {
+        let schema = at.child("schema");
+        errors.push(FieldError::required(&schema.child("openAPIV3Schema"), "schemas are required"));
     }
     if version.get("deprecationWarning").is_some() && !version.flag("deprecated") {
         let detail = "can only be set for deprecated versions";
@@ -197,9 +223,6 @@ fn version(version: &Value, at: &Path<'_>, errors: &mut Vec<FieldError>) {
             detail,
         ));
     }
-    printer_columns(version, at, errors);
-    scale(&version["subresources"]["scale"], at, errors);
-    selectable(version, at, errors);
 }
 
 fn printer_columns(version: &Value, at: &Path<'_>, errors: &mut Vec<FieldError>) {
@@ -262,10 +285,10 @@ fn scale(scale: &Value, at: &Path<'_>, errors: &mut Vec<FieldError>) {
                 "should be a simple json path: no array notation, wildcards or filters",
             ));
         } else if !starts.iter().any(|start| text.starts_with(start)) {
-            let detail = format!(
-                "should be a json path under either {}",
-                starts.join(" or ").replace(". ", " ").trim_end_matches('.')
-            );
+            let detail = match starts {
+                [only] => format!("should be a json path under {}", only.trim_end_matches('.')),
+                _ => "should be a json path under either .spec or .status".to_owned(),
+            };
             errors.push(FieldError::invalid(&at, text, detail));
         }
     }
