@@ -49,6 +49,7 @@ fn works(lab: &Lab, kubectl: &str) {
     run("rollout status deployment/web --timeout=20s");
     run("scale deployment/web --replicas=1");
     assert!(run("logs deployment/web").contains("listening"));
+    assert!(run("exec deployment/web -- /httpenv get http://localhost:8888/").contains("HOSTNAME"));
     assert!(run("describe service web").contains("Endpoints:"));
     assert!(run("describe deployment web").contains("RollingUpdate"));
     assert!(run("api-resources").contains("deployments"));

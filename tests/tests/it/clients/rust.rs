@@ -6,11 +6,12 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use kube::{
     Api, Client, Config,
-    api::{DeleteParams, ListParams, LogParams, Patch, PatchParams, PostParams},
+    api::{AttachParams, DeleteParams, ListParams, LogParams, Patch, PatchParams, PostParams},
     config::{KubeConfigOptions, Kubeconfig},
     runtime::watcher,
 };
 use serde_json::json;
+use tokio::io::AsyncReadExt as _;
 
 use crate::cluster::{deploy, lab};
 
@@ -33,7 +34,7 @@ async fn drive(kubeconfig: PathBuf) {
     let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.unwrap();
     let client = Client::try_from(config).unwrap();
     assert_eq!(client.apiserver_version().await.unwrap().major, "1");
-    logs(client.clone()).await;
+    logs_and_commands(client.clone()).await;
     let maps: Api<ConfigMap> = Api::namespaced(client, "default");
     owners_are_kept(&maps).await;
     for mode in [watcher::Config::default(), watcher::Config::default().streaming_lists()] {
@@ -41,11 +42,17 @@ async fn drive(kubeconfig: PathBuf) {
     }
 }
 
-async fn logs(client: Client) {
+async fn logs_and_commands(client: Client) {
     let pods: Api<Pod> = Api::namespaced(client, "default");
     let pod = pods.list(&ListParams::default().labels("app=web")).await.unwrap().items.remove(0);
     let name = pod.metadata.name.unwrap();
     assert!(pods.logs(&name, &LogParams::default()).await.unwrap().contains("listening"));
+    let command = ["/httpenv", "get", "http://localhost:8888/"];
+    let mut running = pods.exec(&name, command, &AttachParams::default().stderr(false)).await.unwrap();
+    let (status, mut answer) = (running.take_status().unwrap(), String::new());
+    running.stdout().unwrap().read_to_string(&mut answer).await.unwrap();
+    assert!(answer.contains(&name), "{answer}");
+    assert_eq!(status.await.unwrap().status.as_deref(), Some("Success"));
     let missing = pods.get("none").await;
     assert!(matches!(missing, Err(kube::Error::Api(status)) if status.code == 404 && status.reason == "NotFound"));
 }

@@ -25,7 +25,11 @@ fn passes(interpreter: &str, script: &str, parts: &[&str]) {
 
 #[test]
 fn the_python_client() {
-    passes("python", "python.py", &["patches", "watches", "pages", "discovery", "election", "logs", "apply"]);
+    passes(
+        "python",
+        "python.py",
+        &["patches", "watches", "pages", "discovery", "election", "logs", "execute", "apply"],
+    );
 }
 
 #[test]
