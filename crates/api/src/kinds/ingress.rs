@@ -33,6 +33,7 @@ pub(super) static INGRESSES: Resource = Resource {
     ],
     rules: Rules {
         validate: validate::ingress,
+        validate_create: validate::one_class,
         initial_status: Some(|_| json!({"loadBalancer": {}})),
         parts: &[("status", PartRules::status(|new, _, errors| validate::status(new, errors)))],
         generation: Some(spec_changed),

@@ -75,12 +75,12 @@ fn validate(policy: &Value, errors: &mut Vec<FieldError>) {
         return;
     }
     for (i, kind) in spec.items("policyTypes").iter().filter_map(Value::as_str).enumerate() {
-        one_of_or_none(kind, &["Egress", "Ingress"], &types.index(i), errors);
+        one_of_or_none(kind, &["Ingress", "Egress"], &types.index(i), errors);
     }
 }
 
 fn check_port(port: &Value, at: &Path<'_>, errors: &mut Vec<FieldError>) {
-    one_of_or_none(port.text("protocol"), &["SCTP", "TCP", "UDP"], &at.child("protocol"), errors);
+    one_of_or_none(port.text("protocol"), &["TCP", "UDP", "SCTP"], &at.child("protocol"), errors);
     let (number, end) = (port.int("port"), port.int("endPort"));
     let end_path = at.child("endPort");
     match (&port["port"], number) {
@@ -95,7 +95,7 @@ fn check_port(port: &Value, at: &Path<'_>, errors: &mut Vec<FieldError>) {
             port_number(number, &at.child("port"), errors);
             if let Some(end) = end {
                 if end < number {
-                    errors.push(FieldError::invalid(&end_path, end, "must be greater than or equal to `port`"));
+                    errors.push(FieldError::invalid(&end_path, number, "must be greater than or equal to `port`"));
                 }
                 port_number(end, &end_path, errors);
             }
@@ -116,12 +116,11 @@ fn check_peer(peer: &Value, at: &Path<'_>, errors: &mut Vec<FieldError>) {
         }
     }
     if peer["ipBlock"].is_object() {
-        if count > 0 {
-            let detail = "may not specify both ipBlock and another peer";
-            errors.push(FieldError::forbidden(at, detail));
-        }
         count += 1;
         check_block(&peer["ipBlock"], &at.child("ipBlock"), errors);
+    }
+    if count > 1 && peer["ipBlock"].is_object() {
+        errors.push(FieldError::forbidden(at, "may not specify both ipBlock and another peer"));
     }
     if count == 0 {
         errors.push(FieldError::required(at, "must specify a peer"));
@@ -140,7 +139,7 @@ fn check_block(block: &Value, at: &Path<'_>, errors: &mut Vec<FieldError>) {
         let path = list.index(i);
         let Some(inner) = super::service_cidr::cidr(except, &path, errors) else { continue };
         if !outer.contains(&inner) || outer == inner {
-            let detail = format!("must be a strict subset of `cidr`: {cidr}");
+            let detail = "must be a strict subset of `cidr`";
             errors.push(FieldError::invalid(&path, except, detail));
         }
     }

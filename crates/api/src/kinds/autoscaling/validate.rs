@@ -78,9 +78,14 @@ fn metric(metric: &Value, at: &Path<'_>, errors: &mut Vec<FieldError>) {
     }
     match field {
         "resource" | "containerResource" => {
-            let wanted: &[&str] = if field == "resource" { &["name"] } else { &["name", "container"] };
-            for name in wanted.iter().filter(|name| !source.has(name)) {
-                errors.push(FieldError::required(&path.child(name), "must specify a resource name"));
+            if !source.has("name") {
+                errors.push(FieldError::required(&path.child("name"), "must specify a resource name"));
+            }
+            let (container, at) = (source.text("container"), path.child("container"));
+            if field == "containerResource" && container.is_empty() {
+                errors.push(FieldError::required(&at, "must specify a container"));
+            } else if field == "containerResource" {
+                common::problems(names::dns_label(container), &at, container, errors);
             }
         }
         _ => {
@@ -148,7 +153,10 @@ fn target(target: &Value, field: &str, at: &Path<'_>, errors: &mut Vec<FieldErro
             errors.push(FieldError::required(&at.child("averageValue"), "must specify a positive target averageValue"));
         }
         "object" | "external" if !value && !average => {
-            let detail = "must set either a target value for metric or a per-pod target";
+            let detail = match field {
+                "object" => "must set either a target value or averageValue",
+                _ => "must set either a target value for metric or a per-pod target",
+            };
             errors.push(FieldError::required(&at.child("averageValue"), detail));
         }
         "external" if value && average => {
@@ -162,9 +170,12 @@ fn target(target: &Value, field: &str, at: &Path<'_>, errors: &mut Vec<FieldErro
 fn rules(rules: &Value, at: &Path<'_>, errors: &mut Vec<FieldError>) {
     const LONGEST_WINDOW: i64 = 3600;
     const LONGEST_PERIOD: i64 = 1800;
-    common::not_negative(rules, "stabilizationWindowSeconds", at, errors);
-    if let Some(window) = rules.int("stabilizationWindowSeconds").filter(|n| *n > LONGEST_WINDOW) {
-        let detail = format!("must be less than or equal to {LONGEST_WINDOW}");
+    let window = rules.int("stabilizationWindowSeconds").unwrap_or_default();
+    if !(0..=LONGEST_WINDOW).contains(&window) {
+        let detail = match window {
+            ..0 => "must be greater than or equal to zero".to_owned(),
+            _ => format!("must be less than or equal to {LONGEST_WINDOW}"),
+        };
         errors.push(FieldError::invalid(&at.child("stabilizationWindowSeconds"), window, detail));
     }
     if let Some(tolerance) = Quantity::from_json(&rules["tolerance"]).ok().filter(|amount| amount.is_negative()) {

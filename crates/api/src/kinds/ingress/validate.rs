@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use serde_json::Value;
 
 use crate::field_error::{FieldError, Path};
-use crate::kinds::common::{domain_path, immutable, one_of, port_number, problems, required_name};
+use crate::kinds::common::{domain_path, immutable, one_of, port_number, problems};
 use crate::meta;
 use crate::validate::names;
 use crate::value::Read as _;
@@ -28,19 +28,24 @@ pub(super) fn ingress(ingress: &Value, errors: &mut Vec<FieldError>) {
             "either `defaultBackend` or `rules` must be specified",
         ));
     }
-    tls(spec, errors);
     rules(spec, errors);
+    tls(spec, errors);
     if let Some(class) = spec["ingressClassName"].as_str() {
         problems(names::dns_subdomain(class), &SPEC.child("ingressClassName"), class, errors);
-        if meta::annotation(ingress, CLASS_ANNOTATION).is_some() && meta::generation(ingress) <= 1 {
-            let metadata = Path::new("metadata");
-            let annotations = metadata.child("annotations");
-            let value = meta::annotation(ingress, CLASS_ANNOTATION).unwrap_or_default();
-            if value != class {
-                let detail = "must match `ingressClassName` when both are specified";
-                errors.push(FieldError::invalid(&annotations.key(CLASS_ANNOTATION), value, detail));
-            }
-        }
+    }
+}
+
+/// A new Ingress that names its class in both ways names the same one.
+pub(super) fn one_class(ingress: &Value, errors: &mut Vec<FieldError>) {
+    let (Some(old), Some(class)) =
+        (meta::annotation(ingress, CLASS_ANNOTATION), ingress["spec"]["ingressClassName"].as_str())
+    else {
+        return;
+    };
+    if old != class {
+        let detail = "must match `ingressClassName` when both are specified";
+        let annotations = Path::new("annotations");
+        errors.push(FieldError::invalid(&annotations.child(CLASS_ANNOTATION), old, detail));
     }
 }
 
@@ -103,7 +108,10 @@ fn rules(spec: &Value, errors: &mut Vec<FieldError>) {
 fn check_path(path: &Value, at: &Path<'_>, errors: &mut Vec<FieldError>) {
     let (value, field) = (path.text("path"), at.child("path"));
     match path["pathType"].as_str() {
-        None => errors.push(FieldError::required(&at.child("pathType"), "pathType must be specified")),
+        None => {
+            errors.push(FieldError::required(&at.child("pathType"), "pathType must be specified"));
+            return;
+        }
         Some("Exact" | "Prefix") => {
             if !value.starts_with('/') {
                 errors.push(FieldError::invalid(&field, value, "must be an absolute path"));
@@ -134,15 +142,15 @@ fn backend(backend: &Value, at: &Path<'_>, errors: &mut Vec<FieldError>) {
             errors.push(FieldError::invalid(at, "", "cannot set both resource and service backends"));
         }
         (false, true) => typed_reference(resource, &at.child("resource"), errors),
-        (true, false) => service_backend(service, &at.child("service"), errors),
+        (true, false) => service_backend(service, at, errors),
         (false, false) => {
-            errors.push(FieldError::invalid(at, "", "exactly one of resource or service must be set"));
+            errors.push(FieldError::invalid(at, "", "resource or service backend is required"));
         }
     }
 }
 
-fn service_backend(service: &Value, at: &Path<'_>, errors: &mut Vec<FieldError>) {
-    let name = service.text("name");
+fn service_backend(service: &Value, backend: &Path<'_>, errors: &mut Vec<FieldError>) {
+    let (name, at) = (service.text("name"), backend.child("service"));
     if name.is_empty() {
         errors.push(FieldError::required(&at.child("name"), ""));
     } else {
@@ -150,10 +158,10 @@ fn service_backend(service: &Value, at: &Path<'_>, errors: &mut Vec<FieldError>)
     }
     let (port, path) = (&service["port"], at.child("port"));
     match (port.text("name"), port.int("number").unwrap_or_default()) {
-        ("", 0) => errors.push(FieldError::required(&path, "port name or number is required")),
+        ("", 0) => errors.push(FieldError::required(backend, "port name or number is required")),
         ("", number) => port_number(number, &path.child("number"), errors),
         (name, 0) => problems(names::port_name(name), &path.child("name"), name, errors),
-        _ => errors.push(FieldError::invalid(&path, "", "cannot set both port name & port number")),
+        _ => errors.push(FieldError::invalid(backend, "", "cannot set both port name & port number")),
     }
 }
 
@@ -164,7 +172,7 @@ fn typed_reference(of: &Value, at: &Path<'_>, errors: &mut Vec<FieldError>) {
     for field in ["kind", "name"] {
         let value = of.text(field);
         if value.is_empty() {
-            errors.push(FieldError::required(&at.child(field), ""));
+            errors.push(FieldError::required(&at.child(field), format!("{field} is required")));
         } else {
             problems(names::path_segment(value), &at.child(field), value, errors);
         }
@@ -209,9 +217,12 @@ pub(super) fn class(class: &Value, errors: &mut Vec<FieldError>) {
     one_of(parameters.text("scope"), &["Cluster", "Namespace"], &at.child("scope"), errors);
     let namespace = at.child("namespace");
     match parameters.text("scope") {
-        "Namespace" => required_name(parameters.text("namespace"), &namespace, errors),
+        "Namespace" => match parameters["namespace"].as_str() {
+            Some(name) => problems(names::dns_label(name), &namespace, name, errors),
+            None => errors.push(FieldError::required(&namespace, "`parameters.scope` is set to 'Namespace'")),
+        },
         "Cluster" if !parameters["namespace"].is_null() => {
-            let detail = "`parameters.namespace` may not be set when `parameters.scope` is set to 'Cluster'";
+            let detail = "`parameters.scope` is set to 'Cluster'";
             errors.push(FieldError::forbidden(&namespace, detail));
         }
         _ => {}
