@@ -3,7 +3,7 @@
 //! disk, is measured in the same run.
 //!
 //! `cargo bench -p skiff-apiserver` prints a table and then the same as JSON. By hand: it takes a while. Words after
-//! `--` choose what is measured: `etcd`, `inside`, `unix`, `tls`, `http2`, `shared`, and of those `requests` or `watch`.
+//! `--` choose what is measured: `etcd`, `inside`, `crowd`, `unix`, `tls`, `http2`, `shared`, and of those `requests` or `watch`.
 #![allow(clippy::unwrap_used)]
 
 mod etcd;
@@ -120,6 +120,36 @@ async fn inside(report: &mut Report, client: &InProcess) {
     report.add(format!("{how}: delete collection of 11,000"), milliseconds(start), "ms");
 }
 
+/// What others keep and watch must cost nobody anything: the same requests alone, and beside a crowd.
+async fn crowded(report: &mut Report, client: &InProcess) {
+    const OTHERS: &str = "/api/v1/namespaces/kube-public/configmaps";
+    const WATCHED: &str = "/api/v1/secrets?watch=1";
+    let mut watching = Vec::new();
+    for (stem, how) in [("a", "alone"), ("b", "beside 100,000 objects, 1,000 watchers")] {
+        if stem == "b" {
+            let fill = |client: InProcess, index: usize| async move {
+                assert_eq!(send(&client, Method::POST, OTHERS, body(&format!("o-{index}"))).await.0, 201);
+            };
+            rate(client, 64, 100_000, fill).await;
+            for _ in 0..1000 {
+                let request = Request::get(WATCHED).body(Full::new(Bytes::new())).unwrap();
+                watching.push(client.clone().oneshot(request).await.unwrap().into_body());
+            }
+        }
+        let create = move |client: InProcess, index: usize| async move {
+            assert_eq!(send(&client, Method::POST, PATH, body(&format!("{stem}-{index}"))).await.0, 201);
+        };
+        report.add(format!("{how}: create, 32 clients"), rate(client, 32, 10_000, create).await.0, "/s");
+        let get = move |client: InProcess, index: usize| async move {
+            let path = format!("{PATH}/{stem}-{}", index % 10_000);
+            assert_eq!(send(&client, Method::GET, &path, String::new()).await.0, 200);
+        };
+        report.add(format!("{how}: get, 32 clients"), rate(client, 32, 50_000, get).await.0, "/s");
+        assert_eq!(send(client, Method::DELETE, PATH, String::new()).await.0, 200);
+    }
+    assert_eq!(send(client, Method::DELETE, OTHERS, String::new()).await.0, 200);
+}
+
 /// Everybody watches while objects are created; the rate of events delivered.
 async fn watch_inside(report: &mut Report, client: &InProcess, watchers: usize, events: usize) {
     let mut tasks = Vec::new();
@@ -183,7 +213,7 @@ impl Chosen {
     }
 
     fn way(&self, way: &str) -> bool {
-        self.has(way, &["etcd", "inside", "unix", "tls", "http2", "shared"])
+        self.has(way, &["etcd", "inside", "crowd", "unix", "tls", "http2", "shared"])
     }
 
     fn part(&self, part: &str) -> bool {
@@ -198,6 +228,9 @@ async fn measure(report: &mut Report, server: &ApiServer, place: &Place, chosen:
     }
     if chosen.way("inside") && chosen.part("watch") {
         watch_inside(report, &client, 1000, 100).await;
+    }
+    if chosen.way("crowd") {
+        crowded(report, &client).await;
     }
     for (name, way) in [("unix", Way::Unix), ("tls", Way::Tls), ("http2", Way::Http2), ("shared", Way::Shared)] {
         if chosen.way(name) && chosen.part("requests") {
