@@ -18,6 +18,7 @@ use crate::meta;
 use crate::status::Qualified;
 use crate::validate::names::{self, NameCheck};
 
+pub(crate) use any::definition;
 pub use any::{AnyResource, Part};
 pub use decode::FieldValidation;
 pub(crate) use strategy::{carry, carry_metadata};

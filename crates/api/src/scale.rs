@@ -1,9 +1,12 @@
 //! `autoscaling/v1` Scale: how many of something there are and should be, whatever it is.
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::field_error::{FieldError, Path};
 use crate::meta;
+use crate::print;
+use crate::resource::Column;
 use crate::selector::LabelSelector;
 use crate::value::{Read as _, object, put};
 
@@ -34,6 +37,20 @@ pub fn of(workload: &Value) -> Value {
             "selector": selector.unwrap_or_default(),
         },
     })
+}
+
+/// The columns of its table.
+pub(crate) const COLUMNS: &[Column] = &[
+    Column::new("Name", "The name, unique in its scope."),
+    Column::new("Desired", "How many there should be.").integer(),
+    Column::new("Available", "How many there are.").integer(),
+    Column::AGE,
+];
+
+/// The cells of its row.
+pub(crate) fn cells(scale: &Value, now: Timestamp) -> Vec<Value> {
+    let replicas = |part: &str| Value::from(scale[part].int("replicas").unwrap_or_default());
+    vec![meta::name(scale).into(), replicas("spec"), replicas("status"), print::age(scale, now)]
 }
 
 /// Writes a scale back. The caller has compared resource versions.

@@ -4,7 +4,8 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::resource::AnyResource;
+use crate::resource::{AnyResource, definition};
+use crate::scale;
 
 /// How much of its object a row carries along.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -42,7 +43,19 @@ pub fn table<'a>(
     now: Timestamp,
 ) -> Value {
     let columns = if headers { resource.column_definitions() } else { Vec::new() };
-    let rows: Vec<Value> = objects.into_iter().map(|object| row(resource, object, include, now)).collect();
+    let rows = objects.into_iter().map(|object| row(resource, object, include, now)).collect();
+    whole(columns, rows, metadata)
+}
+
+/// A table of one `autoscaling/v1` Scale.
+#[must_use]
+pub fn scale(scale: &Value, include: IncludeObject, now: Timestamp) -> Value {
+    let columns = scale::COLUMNS.iter().map(definition).collect();
+    let row = with_object(json!({"cells": scale::cells(scale, now)}), scale, include);
+    whole(columns, vec![row], json!({"resourceVersion": scale["metadata"]["resourceVersion"]}))
+}
+
+fn whole(columns: Vec<Value>, rows: Vec<Value>, metadata: Value) -> Value {
     json!({
         "kind": "Table",
         "apiVersion": "meta.k8s.io/v1",
@@ -57,6 +70,10 @@ fn row(resource: &AnyResource, object: &Value, include: IncludeObject, now: Time
     if let Some([reason, message]) = resource.ended(object) {
         row["conditions"] = json!([{"type": "Completed", "status": "True", "reason": reason, "message": message}]);
     }
+    with_object(row, object, include)
+}
+
+fn with_object(mut row: Value, object: &Value, include: IncludeObject) -> Value {
     match include {
         IncludeObject::None => {}
         IncludeObject::Metadata => row["object"] = partial_object(object),

@@ -321,7 +321,8 @@ impl AnyResource {
     }
 }
 
-fn definition(column: &Column) -> Value {
+/// A column as a table defines it.
+pub(crate) fn definition(column: &Column) -> Value {
     json!({
         "name": column.name,
         "type": column.type_,

@@ -95,12 +95,28 @@ pub(super) fn metadata_only(call: &Call, object: &[u8]) -> Result<Vec<u8>, Statu
 }
 
 pub(super) fn rows(call: &Call, objects: &[Value], metadata: Value, columns: bool) -> Result<Value, Status> {
+    tabled(call, |include| table::table(&call.kind.resource, objects, metadata, include, columns, now()))
+}
+
+fn tabled(call: &Call, make: impl FnOnce(IncludeObject) -> Value) -> Result<Value, Status> {
     let asked = call.query().get("includeObject").unwrap_or_default();
     let include = IncludeObject::parse(asked)
         .ok_or_else(|| Status::bad_request(format!("unrecognized includeObject value: {asked:?}")))?;
-    let mut table = table::table(&call.kind.resource, objects, metadata, include, columns, now());
+    let mut table = make(include);
     table["apiVersion"] = json!(format!("meta.k8s.io/{}", call.accepted.version));
     Ok(table)
+}
+
+/// The scale of an object; `type_name` is what a scale is.
+pub(super) fn scale(call: &Call, scale: &Value, type_name: &str) -> Answer {
+    match call.accepted.form {
+        Form::Object | Form::Discovery => respond::value(StatusCode::OK, call.style(type_name), scale),
+        Form::Metadata => respond::value(StatusCode::OK, call.style(PARTIAL_METADATA), &metadata_of(call, scale)),
+        Form::Table => {
+            let table = tabled(call, |include| table::scale(scale, include, now()))?;
+            respond::value(StatusCode::OK, call.style(PARTIAL_METADATA), &table)
+        }
+    }
 }
 
 /// A page of a list.

@@ -1,7 +1,6 @@
 //! `scale`: the number of replicas, whatever the kind is.
 
 use axum::body::Body;
-use http::StatusCode;
 use serde_json::Value;
 use skiff_api::{
     resource::FieldValidation,
@@ -10,7 +9,7 @@ use skiff_api::{
 };
 
 use super::super::{
-    apply,
+    apply, form,
     patch::Patch,
     update::{self, Changed, Part, Proposal},
     write::{self, WriteOptions},
@@ -103,5 +102,5 @@ async fn changed(call: &Call, Changed { after, warnings }: Changed) -> Answer {
 }
 
 fn answer(call: &Call, workload: &Value) -> Answer {
-    respond::value(StatusCode::OK, call.style(TYPE), &call.kind.resource.scale(workload)?)
+    form::scale(call, &call.kind.resource.scale(workload)?, TYPE)
 }

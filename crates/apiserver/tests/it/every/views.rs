@@ -26,6 +26,9 @@ async fn every_kind_can_be_read_in_every_form() {
         let expected = json!({"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1",
             "metadata": made["metadata"]});
         assert_eq!(alone, expected, "{}", case.key());
+        if case.resource.subresource("scale").is_some() {
+            scale(&server, &case, &made).await;
+        }
         watched(&server, &case, &made, before.as_str().unwrap()).await;
         protobuf(&server, &case, &made).await;
         case.unmake(&server).await;
@@ -61,6 +64,21 @@ async fn table(server: &Server, case: &Case, made: &Value) {
             other => panic!("{other} {named}"),
         }
     }
+}
+
+/// Where there are replicas, their number is an object of its own, in the same forms.
+async fn scale(server: &Server, case: &Case, made: &Value) {
+    let path = format!("{}/scale", case.path());
+    let whole = case.expect("scale", &server.get(&path).await, 200);
+    assert_eq!((&whole["kind"], &whole["metadata"]["uid"]), (&json!("Scale"), &made["metadata"]["uid"]));
+    let table = case.expect("scale as table", &server.get_as(&path, TABLE).await, 200);
+    let columns: Vec<&str> =
+        table["columnDefinitions"].as_array().unwrap().iter().filter_map(|one| one["name"].as_str()).collect();
+    assert_eq!(columns, ["Name", "Desired", "Available", "Age"]);
+    let cells = json!([case.name(), whole["spec"]["replicas"], whole["status"]["replicas"]]);
+    assert_eq!(table["rows"][0]["cells"].as_array().unwrap()[..3], cells.as_array().unwrap()[..], "{}", case.key());
+    let alone = case.expect("scale's metadata", &server.get_as(&path, METADATA).await, 200);
+    assert_eq!((&alone["kind"], &alone["metadata"]), (&json!("PartialObjectMetadata"), &whole["metadata"]));
 }
 
 /// The watch of a list that did not have it yet tells of it.
