@@ -7,6 +7,7 @@
 
 mod check;
 mod eval;
+mod formats;
 mod functions;
 mod lexer;
 mod network;

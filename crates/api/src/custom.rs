@@ -27,7 +27,7 @@ use serde_json::Value;
 
 use self::columns::PrinterColumn;
 pub use self::definition::{Conversion, Names};
-pub(crate) use self::formats::duration as is_duration;
+pub(crate) use self::formats::{duration as is_duration, fits};
 pub(crate) use self::openapi::{definitions, list_definition};
 use self::scale::Scale;
 use self::schema::Schema;

@@ -443,6 +443,7 @@ mod tests {
             "self == oldSelf && self.list == oldSelf.list && self.?t.orValue('x') == 'x'",
             "quantity(self.t).isGreaterThan(quantity('1')) && math.greatest(self.n, 2) > 1 && ip(self.t).family() == 4",
             "[1, 2].exists(x, x == self.n) && {'a': 1}['a'] == 1 && cel.bind(v, self.n, v + 1) > 0 && type(self.n) == int",
+            "!format.dns1123Label().validate(self.t).hasValue() && format.named(self.t).hasValue()",
             "self.n + 1 > 2.5 && -self.n < 0 && self.list[0].name == ''",
         ] {
             assert_eq!(wrong(text), "", "{text}");

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::operators::{self, show};
 use super::value::Val;
-use super::{Budget, Error, network, text, time};
+use super::{Budget, Error, formats, network, text, time};
 use crate::quantity::Quantity;
 
 /// The types by their names.
@@ -106,6 +106,8 @@ pub(super) const NAMES: &[&str] = &[
     "math.least",
     "math.abs",
     "ip.isCanonical",
+    "format.named",
+    "validate",
     "distinct",
     "flatten",
     "slice",
@@ -115,7 +117,7 @@ pub(super) const NAMES: &[&str] = &[
 /// Calls a function, or a method on the first value.
 pub(super) fn call<'a>(name: &str, with: &[Val<'a>], is_method: bool, budget: &mut Budget) -> Result<Val<'a>, Error> {
     if !NAMES.contains(&name) {
-        return Err(Error::Undeclared(name.to_owned()));
+        return formats::of(name).ok_or_else(|| Error::Undeclared(name.to_owned()));
     }
     let found = match (is_method, with) {
         (true, [on, rest @ ..]) => method(name, on, rest, budget)?,
@@ -143,6 +145,10 @@ fn method<'a>(name: &str, on: &Val<'a>, with: &[Val<'a>], budget: &mut Budget) -
         Val::Quantity(of) => Ok(quantity(name, *of, with)),
         Val::Url(url) if with.is_empty() => Ok(network::url_method(name, url)),
         Val::Ip(ip) if with.is_empty() => Ok(network::ip_method(name, ip)),
+        Val::Format(of) => Ok(match (name, with) {
+            ("validate", [Val::Text(text)]) => Some(formats::judged(of, text)),
+            _ => None,
+        }),
         Val::Cidr(net) if with.len() < 2 => Ok(network::cidr_method(name, net, with.first())),
         Val::Optional(inner) => optional(name, inner.as_ref(), with),
         _ => match on.items() {
@@ -258,6 +264,7 @@ fn plain<'a>(name: &str, with: &[Val<'a>]) -> Result<Option<Val<'a>>, Error> {
         }
         ("quantity", [Val::Text(text)]) => Val::Quantity(text.parse().map_err(|_| bad("quantity", text))?),
         ("isQuantity", [Val::Text(text)]) => Val::Bool(text.parse::<Quantity>().is_ok()),
+        ("format.named", [Val::Text(name)]) => formats::named(name),
         ("url", [Val::Text(text)]) => Val::Url(Arc::new(network::url(text).ok_or_else(|| bad("URL", text))?)),
         ("isURL", [Val::Text(text)]) => Val::Bool(network::url(text).is_some()),
         ("ip", [Val::Text(text)]) => Val::Ip(network::ip(text).ok_or_else(|| bad("IP Address", text))?),

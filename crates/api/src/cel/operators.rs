@@ -136,6 +136,7 @@ pub(super) fn show(value: &Val<'_>) -> String {
         Val::Ip(ip) => ip.to_string(),
         Val::Cidr(cidr) => cidr.to_string(),
         Val::Url(url) => url.text.clone(),
+        Val::Format(name) => (*name).to_owned(),
         Val::Optional(Some(inner)) => format!("optional({})", show(inner)),
         Val::Optional(None) => "optional.none()".to_owned(),
         Val::List(_) | Val::Map(_) | Val::Json(..) => match (value.items(), value.entries()) {

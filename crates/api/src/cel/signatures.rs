@@ -3,9 +3,13 @@
 //! A signature is written with one letter for each type: `on(with)gives`, nothing before the bracket for a
 //! plain function. `b`ool, `i`nt, `u`int, `d`ouble, `s`tring, b`y`tes, `t`imestamp, du`r`ation, `l`ist,
 //! `L`ist of strings, `m`ap, `q`uantity, I`p`, `c`idr, `w`eb address, `o`ptional, `e`: what is in the list or
-//! the optional value, `S`: the same as what it is called on, `x`: anything.
+//! the optional value, `S`: the same as what it is called on, `f`ormat, `F`: an optional one, `V`: optional
+//! texts, `x`: anything.
 
+use super::formats;
 use super::types::Type;
+
+const FORMAT: Type<'static> = Type::Named("kubernetes.NamedFormat");
 
 const SIGNATURES: &[(&str, &[&str])] = &[
     ("size", &["s()i", "y()i", "l()i", "m()i", "(s)i", "(y)i", "(l)i", "(m)i"]),
@@ -100,6 +104,8 @@ const SIGNATURES: &[(&str, &[&str])] = &[
     ("sets.intersects", &["(ll)b"]),
     ("math.abs", &["(i)i", "(u)u", "(d)d"]),
     ("ip.isCanonical", &["(s)b"]),
+    ("format.named", &["(s)F"]),
+    ("validate", &["f(s)V"]),
 ];
 
 /// What comes of a call.
@@ -116,6 +122,9 @@ pub(super) enum Given<'a> {
 pub(super) fn call<'a>(name: &str, on: Option<&Type<'a>>, with: &[Type<'a>]) -> Given<'a> {
     if matches!(name, "math.greatest" | "math.least") {
         return Given::Gives(with.first().cloned().filter(Type::is_number).unwrap_or(Type::Dyn));
+    }
+    if formats::is_one(name) {
+        return if on.is_none() && with.is_empty() { Given::Gives(FORMAT) } else { Given::Unfit };
     }
     let Some((_, known)) = SIGNATURES.iter().find(|(own, _)| *own == name) else { return Given::Unknown };
     let mut found: Option<Type<'a>> = None;
@@ -159,6 +168,7 @@ const fn named(letter: char) -> Option<&'static str> {
         'p' => Some("net.IP"),
         'c' => Some("net.CIDR"),
         'w' => Some("kubernetes.URL"),
+        'f' => Some("kubernetes.NamedFormat"),
         _ => None,
     }
 }
@@ -178,6 +188,8 @@ fn result<'a>(letter: char, on: Option<&Type<'a>>, with: &[Type<'a>]) -> Type<'a
         'L' => Type::list(Type::Text),
         'm' => Type::Map(Box::new(Type::Text), Box::new(Type::list(Type::Text))),
         'o' => Type::Optional(Box::new(with.first().cloned().unwrap_or(Type::Dyn))),
+        'F' => Type::Optional(Box::new(FORMAT)),
+        'V' => Type::Optional(Box::new(Type::list(Type::Text))),
         'S' => on.cloned().unwrap_or(Type::Dyn),
         'e' => match on {
             Some(Type::List(of) | Type::Optional(of)) => (**of).clone(),

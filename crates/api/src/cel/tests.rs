@@ -3,7 +3,8 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::{Budget, Error, Scope, Val, parse};
+use super::{Budget, Error, Scope, Type, Val, check, complaint, parse};
+use crate::custom::schema::Schema;
 
 fn truth(text: &str, value: &Value) -> Result<bool, Error> {
     let expr = parse(text)?;
@@ -36,6 +37,8 @@ fn these_hold() {
         "url('https://a.b:80/c?d=e').getHostname() == 'a.b' && isURL('/x') && !isURL('x')",
         "ip('127.0.0.1').isLoopback() && ip('::1').family() == 6 && isIP('10.0.0.1')",
         "cidr('10.0.0.0/8').containsIP('10.1.2.3') && cidr('10.0.0.0/8').containsCIDR('10.1.0.0/16')",
+        "!format.dns1123Label().validate('a-b').hasValue() && format.dns1123Label().validate('A').value().size() == 1",
+        "format.named('uuid').value().validate('x').hasValue() && !format.named('none').hasValue()",
         "self.?b.orValue(7) == 7 && self.?a.hasValue() && optional.of(1).value() == 1",
         "self.nested.all(i, e, e.n == i + 1) && cel.bind(x, self.a + 1, x * x) == 4",
         "false && self.nope || true",
@@ -79,6 +82,20 @@ proptest! {
     #[test]
     fn no_text_panics(text in "[a-z0-9 .()\\[\\]{}'\"+*/%<>=!&|?:,\\\\-]{0,60}") {
         let _ = truth(&text, &json!({"a": 1, "list": [1]}));
+    }
+
+    #[test]
+    fn no_expression_is_too_strange_to_be_checked(text in "(self|oldSelf|x|1|'a'|\\[|\\]|\\(|\\)|\\.(a|b|all|size|map)|,| == | \\+ | && |\\?|:|!|-|\n){1,24}") {
+        let schema = Schema::parse(&json!({"type": "object", "properties": {"a": {"type": "integer"},
+            "b": {"type": "array", "items": {"type": "string"}}}}));
+        match parse(&text) {
+            Ok(expr) => {
+                let of = Type::of(&schema, true).unwrap();
+                let checked = check(&expr, vec![("self", of.clone(), 1.0), ("oldSelf", of, 1.0)], &schema);
+                prop_assert!(checked.wrong.is_empty() || complaint(&text, &checked.wrong).starts_with("ERROR: <input>:"));
+            }
+            Err(error) => prop_assert!(error.complaint(&text).starts_with("ERROR: <input>:")),
+        }
     }
 
     #[test]

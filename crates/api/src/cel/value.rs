@@ -33,6 +33,8 @@ pub(crate) enum Val<'a> {
     Ip(std::net::IpAddr),
     Cidr(ipnet::IpNet),
     Url(Arc<super::network::Url>),
+    /// A format that text may have.
+    Format(&'static str),
 }
 
 impl<'a> Val<'a> {
@@ -77,6 +79,7 @@ impl<'a> Val<'a> {
             Self::Ip(_) => "net.IP",
             Self::Cidr(_) => "net.CIDR",
             Self::Url(_) => "kubernetes.URL",
+            Self::Format(_) => "kubernetes.NamedFormat",
         }
     }
 

@@ -8,6 +8,7 @@ use serde_json::Value;
 use skiff_api::{
     field_error::{FieldError, Path},
     managed::{self, Author, Rules, Schema, Set, Unconverted},
+    meta,
     status::{Qualified, Status},
     time,
 };
@@ -99,23 +100,27 @@ pub(super) fn created(call: &Call, options: &WriteOptions, object: &mut Value) {
 }
 
 /// Writes down who owns the fields of an object after a change.
-pub(super) async fn updated(
-    call: &Call,
-    part: Part,
-    options: &WriteOptions,
-    old: &Value,
-    new: &mut Value,
-) -> Result<(), Status> {
+pub(super) async fn updated(call: &Call, part: Part, options: &WriteOptions, old: &Value, new: &mut Value) {
     let (time, reset, versions) = (time(), reset(call, part, &[old, new]), Others::of(call));
     let sent = call.kind.converter.is_some().then(|| new.clone());
     loop {
         let rules = Rules { schema: schema(call), versions: &versions, reset: &reset };
         let done = managed::update(rules, Some(old), new, &author(call, options, &time));
-        let Err(unconverted) = done else { return Ok(()) };
-        let Some(sent) = &sent else { return Err(Status::internal(unconverted)) };
-        new.clone_from(sent);
-        if !versions.fetch().await? {
-            return Err(Status::internal(unconverted));
+        if done.is_ok() {
+            return;
+        }
+        if let Some(sent) = &sent {
+            new.clone_from(sent);
+        }
+        match versions.fetch().await {
+            Ok(true) => {}
+            // Whoever converts is not there: that keeps nobody from writing, but owners stay as they were.
+            Ok(false) | Err(_) => {
+                return match &old["metadata"]["managedFields"] {
+                    Value::Null => meta::unset(new, "managedFields"),
+                    list => meta::set(new, "managedFields", list.clone()),
+                };
+            }
         }
     }
 }

@@ -169,7 +169,7 @@ pub(super) async fn change(
         let Proposal { mut object, mut warnings, owned } = propose(&old)?;
         check_version(call, &mut object, &old, &entry)?;
         if !owned && part != Part::Server {
-            owners::updated(call, part, options, &old, &mut object).await?;
+            owners::updated(call, part, options, &old, &mut object).await;
         }
         prepare(call, part, &mut object, &old)?;
         if part == Part::Whole {

@@ -137,6 +137,9 @@ async fn a_webhook_that_fails_is_named_and_keeps_nobody_from_deleting() {
     for name in ["a", "b", "c"] {
         server.post(V1, &v1(name, "x:1")).await.expect(201);
     }
+    let label = |value: &str| json!({"metadata": {"labels": {"a": value}}});
+    let by_two = format!("{V2}/c?fieldManager=two");
+    server.patch(&by_two, "merge-patch+json", &label("1")).await.expect(200);
     let failing = |answer: Answer| answer.expect(500)["message"].as_str().unwrap().to_owned();
     hook.becomes(Mode::Fails);
     let port = hook.address.port();
@@ -150,6 +153,10 @@ async fn a_webhook_that_fails_is_named_and_keeps_nobody_from_deleting() {
     let bare = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io";
     let metadata = server.get_as(V2, bare).await.expect(200);
     assert_eq!(metadata["items"][2]["metadata"]["name"], "c");
+    // Somebody owns something in the other version: that keeps nobody from writing this one.
+    let written = server.patch(&format!("{V1}/c?fieldManager=one"), "merge-patch+json", &label("2")).await.expect(200);
+    assert_eq!(written["metadata"]["labels"], json!({"a": "2"}));
+    assert!(written["metadata"]["managedFields"].to_string().contains("\"two\""));
     let hold = json!({"metadata": {"finalizers": ["example.com/hold"]}});
     server.patch(&format!("{V1}/b"), "merge-patch+json", &hold).await.expect(200);
     assert_eq!(server.delete(&format!("{V2}/a")).await.expect(200)["status"], "Success");
@@ -183,7 +190,7 @@ async fn a_webhook_that_fails_is_named_and_keeps_nobody_from_deleting() {
         server.get(&format!("{CRDS}/relays.example.com")).await.expect(200)["metadata"]["resourceVersion"].clone();
     server.put(&format!("{CRDS}/relays.example.com"), &nobody).await.expect(200);
     let said = failing(server.get(&format!("{V2}/b")).await);
-    assert!(said.contains(&format!(r#"failed: Post "https://127.0.0.1:{port}/convert?timeout=30s": tls: failed to verify certificate: x509: certificate is valid for localhost, not 127.0.0.1"#)), "{said}");
+    assert!(said.contains(&format!(r#"failed: Post "https://127.0.0.1:{port}/convert?timeout=30s": tls: failed to verify certificate: x509: certificate is valid for localhost, near.default.svc, not 127.0.0.1"#)), "{said}");
 }
 
 async fn set(server: &Server, change: &Value) {
@@ -201,6 +208,15 @@ async fn the_stored_version_may_change() {
     assert_eq!(stored(server.get(&path).await.expect(200)), json!(["v1", "v2"]));
     assert_eq!(server.get(&format!("{V1}/a")).await.expect(200)["spec"], json!({"hostPort": "x:1"}));
     assert_eq!(server.get(&format!("{V2}/a")).await.expect(200)["spec"], json!({"host": "x", "port": "1"}));
+    server.post(V2, &v2("b", "y", "2")).await.expect(201);
+    for (path, spec) in [
+        (V1, json!([{"hostPort": "x:1"}, {"hostPort": "y:2"}])),
+        (V2, json!([{"host": "x", "port": "1"}, {"host": "y", "port": "2"}])),
+    ] {
+        let list = server.get(path).await.expect(200);
+        let specs: Value = list["items"].as_array().unwrap().iter().map(|item| item["spec"].clone()).collect();
+        assert_eq!(specs, spec, "both are stored, each in its own version");
+    }
     let there = server.get(&format!("{V2}/a")).await.expect(200);
     let moved = server.put(&format!("{V2}/a"), &there).await.expect(200);
     assert_ne!(moved["metadata"]["resourceVersion"], there["metadata"]["resourceVersion"], "it is stored anew");
@@ -271,6 +287,11 @@ async fn who_the_webhook_may_be() {
         refused["message"].as_str().unwrap().ends_with(r#"no endpoints available for service "hook""#),
         "{refused}"
     );
+    let near = json!({"metadata": {"name": "near"}, "spec": {"type": "ExternalName", "externalName": "localhost"}});
+    server.post("/api/v1/namespaces/default/services", &near).await.expect(201);
+    let service = json!({"name": "near", "path": "/convert", "port": other.address.port()});
+    set(&server, &json!({"spec": {"conversion": {"webhook": {"clientConfig": {"service": service}}}}})).await;
+    assert_eq!(server.get(&format!("{V2}/a")).await.expect(200)["spec"], json!({"host": "x", "port": "1"}));
     let bad = json!({"spec": {"conversion": {"webhook": {"clientConfig": {"caBundle": "Cg=="}}}}});
     let refused = server.patch(&format!("{CRDS}/relays.example.com"), "merge-patch+json", &bad).await.expect(422);
     assert!(refused["message"].as_str().unwrap().contains(

@@ -164,7 +164,7 @@ async fn serve(listener: TcpListener, acceptor: TlsAcceptor, hook: Hook) {
 /// The bundle, the certificate that is shown, and its key.
 fn certified(shows: Shows) -> (String, String, String) {
     let key = KeyPair::generate().unwrap();
-    let mut own = CertificateParams::new(["localhost".to_owned()]).unwrap();
+    let mut own = CertificateParams::new(["localhost".to_owned(), "near.default.svc".to_owned()]).unwrap();
     if shows == Shows::Own {
         own.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let pem = own.self_signed(&key).unwrap().pem();
