@@ -151,6 +151,8 @@ pub(crate) struct Rules {
     pub(crate) cells: fn(&Value, Timestamp) -> Vec<Value>,
     /// Whether it has done its work, for its row: a word and a sentence.
     pub(crate) ended: fn(&Value) -> Option<[&'static str; 2]>,
+    /// What an object's name becomes a part of that ought to be a DNS label.
+    pub(crate) named_after: Option<&'static str>,
     /// What whoever creates or changes one has to be told about what it says.
     pub(crate) warnings: fn(&Value) -> Vec<String>,
     /// The parts with a path of their own that have rules of their own, by name.
@@ -176,6 +178,7 @@ impl Rules {
         fields: &[],
         cells: |object, now| vec![meta::name(object).into(), crate::print::age(object, now)],
         ended: |_| None,
+        named_after: None,
         warnings: |_| Vec::new(),
         parts: &[],
         keeps_dependents: false,

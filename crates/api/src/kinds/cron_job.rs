@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 
 use super::common::spec_changed;
 use super::job;
-use super::template::{CONTAINERS, IMAGES, SELECTOR};
+use super::pod;
+use super::template::{self, CONTAINERS, IMAGES, SELECTOR};
 use crate::field_error::{FieldError, Path};
 use crate::kinds::common;
 use crate::meta;
@@ -48,6 +49,11 @@ pub(super) static CRON_JOBS: Resource = Resource {
         initial_status: Some(|_| json!({})),
         generation: Some(spec_changed),
         cells,
+        named_after: template::POD_NAMES,
+        warnings: |cron_job| {
+            let (root, job) = (SPEC.child("jobTemplate"), &cron_job["spec"]["jobTemplate"]["spec"]);
+            pod::template_warnings_at(&job["template"], &root.child("spec").child("template"))
+        },
         ..Rules::PLAIN
     },
     ..Resource::NAMESPACED

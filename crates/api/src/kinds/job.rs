@@ -48,6 +48,7 @@ pub(super) static JOBS: Resource = Resource {
         fields: &[("status.successful", "/status/succeeded")],
         cells,
         keeps_dependents: true,
+        named_after: template::POD_NAMES,
         ..template::RULES
     },
     ..template::WORKLOAD

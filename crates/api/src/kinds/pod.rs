@@ -28,7 +28,7 @@ pub(super) use affinity::node_selector;
 pub(super) use default::spec as default_spec;
 pub(super) use validate::{spec as validate_spec, tolerate as validate_toleration};
 pub(super) use volumes::source as volume_source;
-pub(super) use warnings::template as template_warnings;
+pub(super) use warnings::{template as template_warnings, template_at as template_warnings_at};
 
 const TYPE: &str = "io.k8s.api.core.v1.Pod";
 const BINDING: &str = "io.k8s.api.core.v1.Binding";
@@ -72,6 +72,7 @@ pub(super) static PODS: Resource = Resource {
     rules: Rules {
         default: default::pod,
         validate: validate::pod,
+        named_after: Some("the Pod's hostname"),
         warnings: warnings::pod,
         validate_create: validate_new,
         validate_update: update::validate,

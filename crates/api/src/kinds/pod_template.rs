@@ -24,6 +24,7 @@ pub(super) static POD_TEMPLATES: Resource = Resource {
         validate: |object: &Value, errors: &mut Vec<FieldError>| {
             template::check(&object["template"], &Path::new("template"), errors);
         },
+        warnings: |object| super::pod::template_warnings_at(&object["template"], &Path::new("template")),
         generation: Some(|new, old| new["template"] != old["template"]),
         cells: |object, _| {
             let template = &object["template"];

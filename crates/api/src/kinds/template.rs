@@ -22,6 +22,9 @@ pub(super) const WORKLOAD: Resource =
 pub(super) const RULES: Rules =
     Rules { warnings: pod::template_warnings, generation: Some(spec_changed), ..Rules::PLAIN };
 
+/// What the names of such objects are used in.
+pub(super) const POD_NAMES: Option<&str> = Some("Pod names and hostnames");
+
 /// Completes the template in `of`.
 pub(super) fn default(of: &mut Value) {
     if let Some(template) = existing(of, "template")

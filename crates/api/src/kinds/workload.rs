@@ -52,6 +52,7 @@ pub(super) static DEPLOYMENTS: Resource = Resource {
             new["spec"] != old["spec"] || new["metadata"]["annotations"] != old["metadata"]["annotations"]
         }),
         cells: deployment_cells,
+        named_after: template::POD_NAMES,
         ..template::RULES
     },
     ..template::WORKLOAD
@@ -76,6 +77,7 @@ pub(super) static REPLICA_SETS: Resource = Resource {
         initial_status: Some(|_| json!({"replicas": 0})),
         fields: &[("status.replicas", "/status/replicas")],
         cells: |set, now| replica_cells(set, print::selector(&set["spec"]["selector"]), now),
+        named_after: template::POD_NAMES,
         ..template::RULES
     },
     ..template::WORKLOAD
@@ -102,6 +104,7 @@ pub(super) static REPLICATION_CONTROLLERS: Resource = Resource {
         fields: &[("status.replicas", "/status/replicas")],
         cells: |controller, now| replica_cells(controller, print::labels(&controller["spec"]["selector"]), now),
         keeps_dependents: true,
+        named_after: template::POD_NAMES,
         ..template::RULES
     },
     ..template::WORKLOAD

@@ -8,7 +8,7 @@ use crate::field_error::FieldError;
 use crate::meta;
 use crate::selector::FieldSelector;
 use crate::status::Status;
-use crate::validate::objectmeta;
+use crate::validate::{names, objectmeta};
 
 /// Selectable fields that are `false` where they are missing.
 const BOOLEAN_FIELDS: &[&str] = &["spec.unschedulable", "spec.hostNetwork"];
@@ -110,7 +110,20 @@ impl Resource {
             return Vec::new();
         }
         let unheeded = self.unheeded.and_then(|unheeded| unheeded.warning(self.kind, object));
-        unheeded.into_iter().chain((self.rules.warnings)(object)).collect()
+        let name = if old.is_none() { self.name_warning(object) } else { None };
+        unheeded.into_iter().chain(name).chain((self.rules.warnings)(object)).collect()
+    }
+
+    /// What to tell about a name that is good and will be in the way.
+    fn name_warning(&self, object: &Value) -> Option<String> {
+        let (of, problems) = (self.rules.named_after?, names::dns_label(meta::name(object)));
+        let why = problems.join(" ");
+        (!problems.is_empty()).then(|| {
+            format!(
+                "metadata.name: this is used in {of}, which can result in surprising behavior; a DNS label is \
+                 recommended: [{why}]"
+            )
+        })
     }
 
     /// Reduces `new` to a change of that part of `old`, and says what is wrong with it. `None`: there is

@@ -74,9 +74,13 @@ pub(super) fn pod(object: &Value) -> Vec<String> {
 
 /// The same about the template in the `spec` of what makes pods.
 pub(in crate::kinds) fn template(object: &Value) -> Vec<String> {
+    let root = Path::new("spec");
+    template_at(&object["spec"]["template"], &root.child("template"))
+}
+
+/// The same about a template at that path.
+pub(in crate::kinds) fn template_at(template: &Value, at: &Path<'_>) -> Vec<String> {
     let mut all = Warnings(Vec::new());
-    let (root, template) = (Path::new("spec"), &object["spec"]["template"]);
-    let at = root.child("template");
     annotations(template, &at.child("metadata"), &mut all);
     spec(&template["spec"], &at.child("spec"), &mut all);
     all.0

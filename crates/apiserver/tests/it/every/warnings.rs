@@ -122,3 +122,51 @@ async fn a_warning_names_the_kind_and_what_is_missing() {
     made.expect(201);
     assert_eq!(told(&made), Vec::<&str>::new(), "it is not for this cluster to sign it");
 }
+
+#[tokio::test]
+async fn a_name_that_is_used_in_others_says_so_once() {
+    let server = Server::start().await;
+    for kind in ["Pod", "Deployment", "ReplicaSet", "ReplicationController", "Job", "CronJob"] {
+        let case = kept().find(|case| case.resource.kind == kind).unwrap();
+        let mut object = case.minimal.object.clone();
+        object["metadata"]["name"] = json!("a.b");
+        let made = server.post(&case.collection(), &object).await;
+        case.expect("create", &made, 201);
+        let all: Vec<&str> = made.headers.get_all("warning").iter().map(|value| value.to_str().unwrap()).collect();
+        let of = if kind == "Pod" { "the Pod's hostname" } else { "Pod names and hostnames" };
+        let expected = format!(
+            "299 - \"metadata.name: this is used in {of}, which can result in surprising behavior; a DNS label is \
+             recommended: [must not contain dots]\""
+        );
+        assert!(all.contains(&expected.as_str()), "{kind}: {all:?}");
+        let path = format!("{}/a.b", case.collection());
+        let changed = server.patch(&path, "merge-patch+json", &case.minimal.change).await;
+        case.expect("change", &changed, 200);
+        let again = changed.headers.get_all("warning").iter().any(|value| value.to_str().unwrap() == expected);
+        assert!(!again, "{kind}");
+    }
+}
+
+#[tokio::test]
+async fn templates_are_looked_at_wherever_they_are() {
+    let server = Server::start().await;
+    let odd = json!({"topologySpreadConstraints": [{"topologyKey": "x", "maxSkew": 1, "whenUnsatisfiable": "DoNotSchedule"}]});
+    for (kind, pointer) in [
+        ("PodTemplate", "/template/spec"),
+        ("CronJob", "/spec/jobTemplate/spec/template/spec"),
+        ("Deployment", "/spec/template/spec"),
+    ] {
+        let case = kept().find(|case| case.resource.kind == kind).unwrap();
+        let mut object = case.minimal.object.clone();
+        let spec = object.pointer_mut(pointer).unwrap();
+        spec["topologySpreadConstraints"] = odd["topologySpreadConstraints"].clone();
+        let made = server.post(&case.collection(), &object).await;
+        case.expect("create", &made, 201);
+        let at = pointer[1..].replace('/', ".");
+        let expected = format!(
+            "299 - \"{at}.topologySpreadConstraints[0].labelSelector: a null labelSelector results in matching no pod\""
+        );
+        let all: Vec<&str> = made.headers.get_all("warning").iter().map(|value| value.to_str().unwrap()).collect();
+        assert!(all.contains(&expected.as_str()), "{kind}: {all:?}");
+    }
+}
