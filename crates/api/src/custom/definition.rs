@@ -69,19 +69,16 @@ pub fn has_usable_bundle(definition: &Value) -> bool {
     bundle.is_empty() || base64::engine::general_purpose::STANDARD.decode(bundle).is_ok_and(|pem| is_pem(&pem))
 }
 
-/// Whether text holds certificates, and nothing else under that name.
+/// Whether there is a certificate in a text.
 fn is_pem(text: &[u8]) -> bool {
     const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
     const END: &str = "-----END CERTIFICATE-----";
-    let text = String::from_utf8_lossy(text);
-    let mut blocks = text.split(BEGIN).skip(1).peekable();
-    let fits = |block: &str| {
+    String::from_utf8_lossy(text).split(BEGIN).skip(1).any(|block| {
         let inner = block.split_once(END).map(|(inner, _)| inner.split_ascii_whitespace().collect::<String>());
-        inner.is_some_and(|inner| {
-            base64::engine::general_purpose::STANDARD.decode(inner).is_ok_and(|der| der.first() == Some(&0x30))
-        })
-    };
-    blocks.peek().is_some() && blocks.all(fits)
+        // What is in there begins as every certificate does.
+        let der = inner.and_then(|inner| base64::engine::general_purpose::STANDARD.decode(inner).ok());
+        der.is_some_and(|der| der.first() == Some(&0x30))
+    })
 }
 
 /// Whether a condition of the definition is true.
@@ -231,4 +228,23 @@ pub fn set_condition(definition: &mut Value, name: &str, is: bool, reason: &str,
         None => conditions.push(condition),
     }
     put(status, "conditions", conditions);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_certificate_makes_a_bundle() {
+        let usable = |text: &str| {
+            let bundle = base64::engine::general_purpose::STANDARD.encode(text);
+            has_usable_bundle(&json!({"spec": {"conversion": {"webhook": {"clientConfig": {"caBundle": bundle}}}}}))
+        };
+        let block = |inner: &str| format!("-----BEGIN CERTIFICATE-----\n{inner}\n-----END CERTIFICATE-----\n");
+        assert!(usable(""), "nothing is said");
+        assert!(usable(&format!("a comment\n{}{}", block("!"), block("MAA="))));
+        for text in ["\n", "no certificate", &block("AAAA"), "-----BEGIN CERTIFICATE-----\nMAA="] {
+            assert!(!usable(text), "{text:?}");
+        }
+    }
 }
