@@ -49,6 +49,8 @@ pub struct Config {
     pub pki: Arc<Pki>,
     /// How long a request other than a watch or a log may take. Default 60 s.
     pub request_timeout: Duration,
+    /// A watch whose client has taken nothing off for so long, with events waiting for it, is cut off. Default 60 s.
+    pub patience: Duration,
     /// How long connections are given to finish when the server stops. Default 5 s.
     pub shutdown_grace: Duration,
 }
@@ -67,6 +69,7 @@ impl Config {
             nodes: NodeRegistry::new(),
             pki,
             request_timeout: Duration::from_secs(60),
+            patience: Duration::from_secs(60),
             shutdown_grace: Duration::from_secs(5),
         }
     }

@@ -29,7 +29,7 @@ pub(crate) async fn handle(state: Arc<State>, user: Arc<User>, intent: Arc<Inten
 }
 
 async fn answer(state: Arc<State>, user: Arc<User>, intent: Arc<Intent>, request: Request) -> Answer {
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
     let path = parts.uri.path();
     if intent.info == Info::Other
         && let Some(response) = health::answer(&state, path, &intent.query)
@@ -51,7 +51,8 @@ async fn answer(state: Arc<State>, user: Arc<User>, intent: Arc<Intent>, request
         return Ok(response);
     }
     if matches!(intent.info, Info::Resource(_)) {
-        let call = Call::new(state, user, intent, parts.headers)?;
+        let mut call = Call::new(state, user, intent, parts.headers)?;
+        call.connection = parts.extensions.remove();
         return resource::handle(&call, body).await;
     }
     let in_text = |encoding, form| encoding != Encoding::Protobuf && matches!(form, Form::Object | Form::Discovery);

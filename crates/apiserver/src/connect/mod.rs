@@ -6,7 +6,7 @@ mod place;
 mod proxy;
 
 use axum::body::Body;
-use http::{HeaderMap, Request, Response, StatusCode, header};
+use http::{Request, Response, StatusCode, header};
 use hyper::upgrade::OnUpgrade;
 use serde_json::Value;
 use skiff_api::status::Status;
@@ -16,6 +16,7 @@ use crate::{
     http::{
         info::Target,
         respond::{self, Answer},
+        websocket::is_upgrade,
     },
     kind::decode,
     resource::{Call, container, kubelet_failed},
@@ -84,12 +85,6 @@ async fn to_node(call: &Call, node: &str, request: Request<Body>) -> Answer {
         Some(response) => Err(kubelet_failed(response).await),
         None => Err(Status::service_unavailable(format!("the node {node:?} of the pod is not connected"))),
     }
-}
-
-fn is_upgrade(headers: &HeaderMap) -> bool {
-    let mut tokens = headers.get_all(header::CONNECTION).iter().filter_map(|value| value.to_str().ok());
-    let asks = tokens.any(|value| value.split(',').any(|token| token.trim().eq_ignore_ascii_case("upgrade")));
-    asks && headers.contains_key(header::UPGRADE)
 }
 
 /// WebSockets begin with a GET, though what is done with them is no reading: they need the right to create, too.

@@ -8,11 +8,14 @@ use skiff_api::status::Status;
 use tokio::{net::TcpStream, time::Duration};
 
 use super::{
-    is_upgrade, moved,
+    moved,
     place::{self, Named, Place},
     unreachable,
 };
-use crate::{http::respond::Answer, resource::Call};
+use crate::{
+    http::{respond::Answer, websocket::is_upgrade},
+    resource::Call,
+};
 
 /// How long a connection may take to come about.
 const CONNECT: Duration = Duration::from_secs(10);

@@ -6,3 +6,4 @@ pub(crate) mod body;
 pub(crate) mod info;
 pub(crate) mod query;
 pub(crate) mod respond;
+pub(crate) mod websocket;

@@ -1,6 +1,6 @@
 //! Who asks: the connection's own user, a token's, or nobody in particular; and whom they speak for.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 
 use http::{HeaderMap, header::AUTHORIZATION};
 use jiff::Timestamp;
@@ -11,7 +11,7 @@ use skiff_store::Snapshot;
 use super::Caller;
 use crate::{
     authz::{Attributes, Object, refusal},
-    http::info::percent_decode,
+    http::{info::percent_decode, websocket},
     kind::{self, decode},
     state::State,
     token::{Bound, BoundTo, Claims, Proven, TokenError},
@@ -24,9 +24,13 @@ pub(super) fn user(state: &State, caller: &Caller, headers: &HeaderMap) -> Resul
 }
 
 fn who(state: &State, caller: &Caller, headers: &HeaderMap) -> Result<Arc<User>, Status> {
-    match (caller, bearer(headers)) {
+    let token = match bearer(headers) {
+        Some(token) => Some(Cow::Borrowed(token)),
+        None => websocket::token(headers)?.map(Cow::Owned),
+    };
+    match (caller, token) {
         (Caller::InProcess(user) | Caller::Network(Some(user)), _) => Ok(Arc::clone(user)),
-        (_, Some(token)) => of_token(state, token),
+        (_, Some(token)) => of_token(state, &token),
         (Caller::Socket(Some(user)), None) => Ok(Arc::clone(user)),
         (Caller::Socket(None) | Caller::Network(None), None) => Ok(User::anonymous()),
     }

@@ -17,7 +17,12 @@ use http::{HeaderValue, Method, header::CONTENT_LENGTH};
 use http_body::Body as _;
 
 pub(crate) use self::{authenticate::claims_of, authorize::Intent, limit::AT_ONCE};
-use crate::{dispatch, http::respond, state::State, user::User};
+use crate::{
+    dispatch,
+    http::{respond, websocket},
+    state::State,
+    user::User,
+};
 
 /// How a request came to us. Whoever makes the connection says it; nobody else can.
 #[derive(Clone)]
@@ -41,7 +46,7 @@ pub(crate) async fn handle(state: Arc<State>, caller: Caller, request: Request) 
     response
 }
 
-async fn answer(state: Arc<State>, caller: &Caller, request: Request) -> Response {
+async fn answer(state: Arc<State>, caller: &Caller, mut request: Request) -> Response {
     let only_head = request.method() == Method::HEAD;
     let encoding = speak::wanted(request.headers());
     let judged = authenticate::user(&state, caller, request.headers()).and_then(|user| {
@@ -52,6 +57,7 @@ async fn answer(state: Arc<State>, caller: &Caller, request: Request) -> Respons
         Ok(judged) => judged,
         Err(status) => return speak::spoken(respond::status(&status), encoding).await,
     };
+    websocket::hide_token(request.headers_mut());
     // What is passed on is passed on as it comes.
     let packs = !intent.is_proxied() && compress::is_wanted(caller, request.headers());
     let stays = intent.is_long_running() || matches!(caller, Caller::InProcess(_));

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use http::{HeaderMap, header::CONTENT_TYPE};
+use hyper::upgrade::OnUpgrade;
 use skiff_api::status::{Qualified, Status};
 use skiff_store::{Entry, Snapshot};
 
@@ -27,6 +28,8 @@ pub(crate) struct Call {
     pub(crate) user: Arc<User>,
     pub(crate) headers: HeaderMap,
     pub(crate) accepted: Accepted,
+    /// The client's connection, if it can become something else than HTTP.
+    pub(crate) connection: Option<OnUpgrade>,
     target: Arc<Target>,
     intent: Arc<Intent>,
 }
@@ -61,7 +64,7 @@ impl Call {
         let target = Arc::clone(target);
         let kind =
             state.kinds.find(&target.group, &target.version, &target.resource).ok_or_else(Status::no_such_path)?;
-        let call = Self { state, kind, user, headers, accepted: Accepted::default(), target, intent };
+        let call = Self { state, kind, user, headers, accepted: Accepted::default(), connection: None, target, intent };
         call.check_place()?;
         Ok(call)
     }
@@ -93,6 +96,7 @@ impl Call {
             user: Arc::clone(&self.user),
             headers: HeaderMap::new(),
             accepted: self.accepted,
+            connection: None,
             target: Arc::clone(&self.target),
             intent: Arc::clone(&self.intent),
         }

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use axum::body::Body;
-use bytes::Bytes;
+use bytes::{Buf as _, Bytes};
 use http::{HeaderValue, Response, StatusCode, header::CONTENT_TYPE};
 use serde_json::{Value, json};
 use skiff_api::status::Status;
@@ -14,6 +14,7 @@ use crate::{
     http::{
         accept::{Encoding, Form},
         respond,
+        websocket::Split,
     },
     protobuf::{self, Name, PARTIAL_METADATA},
 };
@@ -120,6 +121,24 @@ fn line(out: &mut Vec<u8>, kind: &str, object: &[u8]) {
     out.extend_from_slice(br#"","object":"#);
     out.extend_from_slice(object);
     out.extend_from_slice(b"}\n");
+}
+
+/// How events that follow one another are told apart. Lines keep their end, as kube-apiserver's messages do; a length
+/// is not part of a message.
+pub(super) fn split(encoding: Encoding) -> Split {
+    if encoding == Encoding::Protobuf { message } else { text_line }
+}
+
+fn text_line(bytes: &mut Bytes) -> Option<Bytes> {
+    let end = bytes.iter().position(|byte| *byte == b'\n').map_or(bytes.len(), |at| at + 1);
+    (end > 0).then(|| bytes.split_to(end))
+}
+
+fn message(bytes: &mut Bytes) -> Option<Bytes> {
+    let length = u32::from_be_bytes(*bytes.first_chunk()?) as usize;
+    let mut message = bytes.split_to((4 + length).min(bytes.len()));
+    message.advance(4);
+    Some(message)
 }
 
 /// The answer that events follow one another in.

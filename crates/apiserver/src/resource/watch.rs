@@ -1,11 +1,11 @@
 //! Watches. A watcher is a position among the store's events; what it sends is encoded once for all
 //! watchers of the usual form and shared between them.
 
-use std::{pin::Pin, sync::Arc, time::Duration};
+use std::{convert::Infallible, pin::Pin, sync::Arc, time::Duration};
 
 use axum::body::Body;
 use bytes::Bytes;
-use futures::stream;
+use futures::{Stream, StreamExt as _, stream};
 use rand::Rng as _;
 use skiff_api::status::Status;
 use skiff_store::{Change, Event, Format, Snapshot, Watch, WatchError};
@@ -18,6 +18,7 @@ use crate::{
     http::{
         accept::{Encoding, Form},
         respond::Answer,
+        websocket::{self, Framing},
     },
 };
 
@@ -42,7 +43,6 @@ pub(super) fn watch(call: &Call) -> Answer {
     if !call.accepted.encoding.streams() {
         return Err(not_streamed());
     }
-    let encoding = call.accepted.encoding;
     let filter = Filter::parse(call)?;
     let begin = begin(call)?;
     let lasts = lasts(call)?;
@@ -60,7 +60,7 @@ pub(super) fn watch(call: &Call) -> Answer {
     let prefix = watched_prefix(call, &filter);
     let watch = match call.state.store.watch(&prefix, after) {
         Ok(watch) => watch,
-        Err(error) => return Ok(frame::stream(encoding, Body::from(frame::error(encoding, &gone(error))))),
+        Err(error) => return deliver(call, stream::iter([frame::error(call.accepted.encoding, &gone(error))])),
     };
     let watcher = Watcher {
         bookmarks: call.query().flag("allowWatchBookmarks").then(|| Box::pin(sleep(BOOKMARK_EVERY))),
@@ -79,9 +79,21 @@ pub(super) fn watch(call: &Call) -> Answer {
     };
     let lines = stream::unfold(watcher, |mut watcher| async move {
         let line = watcher.next().await?;
-        Some((Ok::<_, std::convert::Infallible>(line), watcher))
+        Some((line, watcher))
     });
-    Ok(frame::stream(encoding, Body::from_stream(lines)))
+    deliver(call, lines)
+}
+
+/// Sends events over whatever the client wants them over.
+fn deliver(call: &Call, events: impl Stream<Item = Bytes> + Send + 'static) -> Answer {
+    let encoding = call.accepted.encoding;
+    if !websocket::is_wanted(&call.headers) {
+        return Ok(frame::stream(encoding, Body::from_stream(events.map(Ok::<_, Infallible>))));
+    }
+    let usual = if encoding == Encoding::Protobuf { Framing::Binary } else { Framing::Text };
+    let (offer, answer) = websocket::accept(&call.headers, call.connection.clone(), usual)?;
+    tokio::spawn(offer.pour(events, frame::split(encoding), call.state.config.patience));
+    Ok(answer)
 }
 
 /// One object has a topic of its own, so that its watcher sleeps through what happens to others.

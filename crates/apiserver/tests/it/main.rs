@@ -20,3 +20,4 @@ mod services;
 mod serving;
 mod support;
 mod watches;
+mod websockets;

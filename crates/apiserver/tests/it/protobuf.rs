@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::customs::{WIDGETS, widget, with_widgets};
 use crate::support::{Answer, CONFIG_MAPS, Server, config_map, with};
 
-const PROTOBUF: &str = "application/vnd.kubernetes.protobuf";
+pub(crate) const PROTOBUF: &str = "application/vnd.kubernetes.protobuf";
 /// What client-go sends.
 const CLIENT_GO: &str = "application/vnd.kubernetes.protobuf,application/json";
 
@@ -46,18 +46,18 @@ fn varint(message: &mut &[u8]) -> u64 {
 }
 
 /// What stands at this path of field numbers.
-fn at(message: &[u8], path: &[u64]) -> Vec<Vec<u8>> {
+pub(crate) fn at(message: &[u8], path: &[u64]) -> Vec<Vec<u8>> {
     let [number, path @ ..] = path else { return vec![message.to_vec()] };
     let found = fields(message).into_iter().filter(|(own, _)| own == number);
     found.flat_map(|(_, bytes)| at(&bytes, path)).collect()
 }
 
-fn texts(message: &[u8], path: &[u64]) -> Vec<String> {
+pub(crate) fn texts(message: &[u8], path: &[u64]) -> Vec<String> {
     at(message, path).into_iter().map(|bytes| String::from_utf8(bytes).unwrap()).collect()
 }
 
 /// `kind`, `apiVersion` and the message in an envelope.
-fn opened(body: &[u8]) -> (String, String, Vec<u8>) {
+pub(crate) fn opened(body: &[u8]) -> (String, String, Vec<u8>) {
     let body = body.strip_prefix(b"k8s\0").unwrap_or_else(|| panic!("{}", String::from_utf8_lossy(body)));
     (texts(body, &[1, 2]).concat(), texts(body, &[1, 1]).concat(), at(body, &[2]).concat())
 }

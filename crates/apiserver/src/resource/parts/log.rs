@@ -1,6 +1,8 @@
 //! `pods/log`: asked of the kubelet of the pod's node, its answer passed on as it comes.
 
 use axum::body::Body;
+use bytes::Bytes;
+use futures::StreamExt as _;
 use http::{Request, Response, StatusCode, header::CONTENT_TYPE};
 use http_body_util::BodyExt as _;
 use serde_json::Value;
@@ -11,7 +13,10 @@ use skiff_api::{
 
 use super::Call;
 use crate::{
-    http::respond::{self, Answer},
+    http::{
+        respond::{self, Answer},
+        websocket::{self, Framing},
+    },
     kind::decode,
 };
 
@@ -27,13 +32,13 @@ pub(super) async fn get(call: &Call) -> Answer {
     let pod = decode(&*call.find(&call.state.store.snapshot())?).map_err(Status::internal)?;
     let container = container(call, &pod)?;
     let Some(node) = pod["spec"]["nodeName"].as_str().filter(|node| !node.is_empty()) else {
-        return Ok(respond::text(StatusCode::OK, ""));
+        return over(call, respond::text(StatusCode::OK, ""));
     };
     let query = call.query().encode(|name| OPTIONS.contains(&name));
     let path = format!("/containerLogs/{}/{}/{container}?{query}", call.namespace(), call.name());
     let request = Request::get(path).body(Body::empty()).map_err(Status::internal)?;
     match call.state.config.nodes.call(node, request).await {
-        Some(response) if response.status().is_success() => Ok(passed_on(response)),
+        Some(response) if response.status().is_success() => over(call, passed_on(response)),
         Some(response) => Err(failed(response).await),
         None => Err(Status::service_unavailable(format!(
             "the node {node:?} of pod {:?} is not connected, so its logs cannot be read",
@@ -93,6 +98,18 @@ pub(crate) fn container(call: &Call, pod: &Value) -> Result<String, Status> {
             )))
         }
     }
+}
+
+/// The log as it is, or as the messages of a WebSocket.
+fn over(call: &Call, response: Response<Body>) -> Answer {
+    if !websocket::is_wanted(&call.headers) {
+        return Ok(response);
+    }
+    let (offer, answer) = websocket::accept(&call.headers, call.connection.clone(), Framing::Binary)?;
+    let lumps = response.into_body().into_data_stream().filter_map(async |lump| lump.ok());
+    let whole = |lump: &mut Bytes| (!lump.is_empty()).then(|| std::mem::take(lump));
+    tokio::spawn(offer.pour(lumps, whole, call.state.config.patience));
+    Ok(answer)
 }
 
 fn passed_on(response: Response<Body>) -> Response<Body> {
