@@ -20,7 +20,6 @@ use crate::{
     kind::{self, Kind, decode},
     kinds::Kinds,
     layers::AT_ONCE,
-    resource::Pages,
     token::{Issuer, Key, Known},
 };
 
@@ -35,7 +34,6 @@ pub(crate) struct State {
     pub(crate) allocator: Allocator,
     pub(crate) tokens: Issuer,
     pub(crate) known: Known,
-    pub(crate) pages: Pages,
     pub(crate) documents: Documents,
     pub(crate) definitions: Definitions,
     /// What is served.
@@ -57,7 +55,6 @@ impl State {
             allocator: Allocator::new(config.service_cidr, ports),
             known: Known::default(),
             authorizer: Authorizer { rbac: Rbac::default() },
-            pages: Pages::default(),
             documents: Documents::default(),
             definitions: Definitions::default(),
             kinds: Kinds::default(),

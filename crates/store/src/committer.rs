@@ -157,7 +157,7 @@ impl Committer {
             let _ = reply.send(outcome);
         }
         if !plan.events.is_empty() {
-            self.shared.window.publish(&plan.events, self.state.revision, now);
+            self.shared.window.publish(&plan.events, &self.state, now);
         }
         if !plan.batch.changes.is_empty() {
             self.backups.changed(now);

@@ -201,6 +201,28 @@ pub enum TransactError {
     Closed,
 }
 
+/// Why what was there cannot be said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PastError {
+    /// It is too long ago.
+    #[error("revision {wanted} is gone; the oldest that is known is {oldest}")]
+    Compacted {
+        /// The revision asked for.
+        wanted: u64,
+        /// The oldest one possible.
+        oldest: u64,
+    },
+    /// There is no such revision yet.
+    #[error("there is no revision {wanted} yet; the current one is {current}")]
+    Future {
+        /// The revision asked for.
+        wanted: u64,
+        /// The newest one.
+        current: u64,
+    },
+}
+
 /// Why a watch ended or did not begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

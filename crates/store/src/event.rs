@@ -3,6 +3,7 @@
 //! An event is made once and shared by everyone who watches; so is its encoding, which the first reader leaves behind
 //! for all the others.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
@@ -19,7 +20,11 @@ pub struct Event {
     text: OnceLock<Bytes>,
     /// A pointer only: few events are asked for in it.
     binary: OnceLock<Box<Bytes>>,
+    /// How many bytes of encodings the window answers for; [`LEFT`] once the event is no longer in it.
+    charged: AtomicUsize,
 }
+
+const LEFT: usize = usize::MAX;
 
 /// The formats in which readers share what they encode. What is in them is their business.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,13 +57,13 @@ pub enum Change {
 
 impl Event {
     pub(crate) fn new(revision: u64, change: Change) -> Self {
-        Self { revision, change, text: OnceLock::new(), binary: OnceLock::new() }
+        Self { revision, change, text: OnceLock::new(), binary: OnceLock::new(), charged: AtomicUsize::new(0) }
     }
 
-    /// The same event with its values in other words.
+    /// The same event with its values in other words. It is not in the window.
     #[must_use]
     pub fn translated(&self, change: Change) -> Self {
-        Self::new(self.revision, change)
+        Self { charged: AtomicUsize::new(LEFT), ..Self::new(self.revision, change) }
     }
 
     /// The key that changed.
@@ -84,18 +89,31 @@ impl Event {
 
     /// The encoding that all watchers of that format share: made by `encode` the first time, kept as long as the
     /// event is.
-    pub fn encoded(&self, format: Format, encode: impl FnOnce() -> Bytes) -> &Bytes {
+    pub(crate) fn encoded(&self, format: Format, encode: impl FnOnce() -> Bytes) -> &Bytes {
         match format {
             Format::Text => self.text.get_or_init(encode),
             Format::Binary => self.binary.get_or_init(|| Box::new(encode())),
         }
     }
 
-    /// How much memory the event holds, roughly, its encoding included.
+    /// How much memory the event holds, roughly, without its encodings.
     pub(crate) fn size(&self) -> usize {
         const OVERHEAD: usize = 256;
         let entry = self.entry();
-        let previous = self.previous().map_or(0, |entry| entry.value.len());
-        OVERHEAD + 2 * (entry.key.len() + entry.value.len()) + previous
+        OVERHEAD + entry.key.len() + entry.value.len() + self.previous().map_or(0, |entry| entry.value.len())
+    }
+
+    /// Says that an encoding of so many bytes was made. `false`: the event is no longer in the window.
+    pub(crate) fn charge(&self, bytes: usize) -> bool {
+        let add = |charged: usize| (charged != LEFT).then(|| charged.saturating_add(bytes).min(LEFT - 1));
+        self.charged.fetch_update(Ordering::AcqRel, Ordering::Acquire, add).is_ok()
+    }
+
+    /// Leaves the window, which is done with as many bytes of encodings.
+    pub(crate) fn leave(&self) -> usize {
+        match self.charged.swap(LEFT, Ordering::AcqRel) {
+            LEFT => 0,
+            charged => charged,
+        }
     }
 }

@@ -28,6 +28,7 @@ mod entry;
 mod error;
 mod event;
 mod folder;
+mod history;
 mod open;
 mod plan;
 mod record;
@@ -38,10 +39,11 @@ mod tree;
 mod watch;
 mod window;
 
+use std::cmp::Ordering;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Sender};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
@@ -53,12 +55,15 @@ use crate::shared::Shared;
 use crate::window::Window;
 
 pub use crate::entry::{Committed, Durability, Entry, Expect, Op, Value};
-pub use crate::error::{BackendError, Damage, OpenError, TransactError, WatchError};
+pub use crate::error::{BackendError, Damage, OpenError, PastError, TransactError, WatchError};
 pub use crate::event::{Change, Event, Format};
 pub use crate::open::Recovery;
 pub use crate::snapshot::Snapshot;
 pub use crate::watch::Watch;
 pub use crate::window::WindowLimits;
+
+/// How often the events of a state that is there already are looked for.
+const PUBLISHED: usize = 10_000;
 
 /// How a store behaves.
 #[derive(Clone, Debug)]
@@ -91,7 +96,7 @@ impl Store {
     pub fn open(folder: impl AsRef<Path>, options: Options) -> Result<Self, OpenError> {
         let folder = Folder::claim(folder.as_ref())?;
         let Opened { backend, state, head, recovery } = open::open(&folder)?;
-        let window = Window::new(state.revision, options.window);
+        let window = Window::new(state.clone(), options.window);
         let shared = Arc::new(Shared::new(state.clone(), window));
         let (queue, jobs) = mpsc::channel();
         let path = folder.path().to_owned();
@@ -121,6 +126,34 @@ impl Store {
     /// Everything as it is now.
     pub fn snapshot(&self) -> Snapshot {
         Snapshot::of(self.shared.state())
+    }
+
+    /// Keeps a snapshot for [`Store::at`], as long as the window keeps events, and no more than it keeps.
+    pub fn keep(&self, snapshot: &Snapshot) {
+        self.shared.window.keep(snapshot.state(), Instant::now());
+    }
+
+    /// What was there under a prefix at a revision. Of what is not under the prefix the snapshot says nothing.
+    ///
+    /// # Errors
+    /// When that is too long ago, or has not come to be yet.
+    pub fn at(&self, prefix: &[u8], revision: u64) -> Result<Snapshot, PastError> {
+        let now = self.snapshot();
+        match revision.cmp(&now.revision()) {
+            Ordering::Equal => return Ok(now),
+            Ordering::Greater => return Err(PastError::Future { wanted: revision, current: now.revision() }),
+            Ordering::Less => {}
+        }
+        // Readers see a change a moment before it is among the events.
+        for _ in 0..PUBLISHED {
+            if self.shared.window.published() >= revision {
+                break;
+            }
+            std::thread::yield_now();
+        }
+        let found = self.shared.window.at(prefix, revision);
+        let state = found.map_err(|oldest| PastError::Compacted { wanted: revision, oldest })?;
+        Ok(Snapshot::of(Arc::new(state)))
     }
 
     /// Commits operations together, at one revision, if all their preconditions hold. Returns once they are durable.

@@ -25,6 +25,10 @@ impl Snapshot {
         Self(state)
     }
 
+    pub(crate) fn state(&self) -> &State {
+        &self.0
+    }
+
     /// The revision of the last transaction that is in it.
     pub fn revision(&self) -> u64 {
         self.0.revision

@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use tokio::sync::watch;
 
 use crate::window::{Found, Topic, Window};
-use crate::{Event, WatchError};
+use crate::{Event, Format, WatchError};
 
-/// How many events are handed out at once.
+/// How many events are handed out at once, and about how many bytes: that is what a reader who then stops reading keeps.
 const BATCH: usize = 1024;
+const BATCH_BYTES: usize = 256 << 10;
 
 /// Follows the changes of all keys with one prefix, in the order of their revisions, without gaps.
 pub struct Watch {
@@ -58,11 +60,21 @@ impl Watch {
         self.take()
     }
 
+    /// The encoding of an event that all watchers of that format share: made by `encode` the first time, kept as long as
+    /// the event is, and counted among what the window holds.
+    pub fn encoded<'a>(&self, event: &'a Event, format: Format, encode: impl FnOnce() -> Bytes) -> &'a Bytes {
+        event.encoded(format, || {
+            let bytes = encode();
+            self.window.charge(event, bytes.len());
+            bytes
+        })
+    }
+
     /// The revision up to which this watch has handed out everything. It moves on without events under the prefix too:
     /// that is what a bookmark says.
     pub fn progress(&self) -> u64 {
         let published = self.window.published();
-        match self.topic.read(self.position, 1) {
+        match self.topic.read(self.position, 1, 0) {
             Found::Nothing => published.max(self.seen),
             Found::Events(_) | Found::Lost => self.seen,
         }
@@ -70,7 +82,7 @@ impl Watch {
 
     fn take(&mut self) -> Result<Option<Vec<Arc<Event>>>, WatchError> {
         loop {
-            let mut events = match self.topic.read(self.position, BATCH) {
+            let mut events = match self.topic.read(self.position, BATCH, BATCH_BYTES) {
                 Found::Events(events) => events,
                 Found::Nothing => return Ok(None),
                 Found::Lost => return Err(WatchError::Overrun { seen: self.seen }),

@@ -6,13 +6,15 @@
 //! a slow watcher holds nothing up and keeps nothing alive. It loses its place when the window moves past it.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
 use crate::Event;
+use crate::history::{self, History};
+use crate::snapshot::State;
 
 /// How many events are kept for watchers that come late or are slow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,12 +38,15 @@ pub(crate) struct Window {
     inner: Mutex<Inner>,
     /// Events up to here are in the window.
     published: AtomicU64,
+    /// The bytes of the encodings that readers made of its events.
+    encoded: AtomicUsize,
 }
 
 struct Inner {
     limits: WindowLimits,
     events: VecDeque<(Instant, Arc<Event>)>,
     bytes: usize,
+    history: History,
     /// The revision of the youngest event that is no longer there.
     forgotten: u64,
     topics: HashMap<Box<[u8]>, Arc<Topic>>,
@@ -82,22 +87,24 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Window {
-    /// An empty window that begins after `revision`.
-    pub(crate) fn new(revision: u64, limits: WindowLimits) -> Self {
+    /// An empty window that begins after that state.
+    pub(crate) fn new(state: State, limits: WindowLimits) -> Self {
+        let revision = state.revision;
         let inner = Inner {
             limits,
             events: VecDeque::new(),
             bytes: 0,
+            history: History::new(state),
             forgotten: revision,
             topics: HashMap::new(),
             lengths: BTreeMap::new(),
             closed: false,
         };
-        Self { inner: Mutex::new(inner), published: AtomicU64::new(revision) }
+        Self { inner: Mutex::new(inner), published: AtomicU64::new(revision), encoded: AtomicUsize::new(0) }
     }
 
-    /// Adds what one group of transactions did, drops what is over the limits, wakes the watchers concerned.
-    pub(crate) fn publish(&self, events: &[Arc<Event>], revision: u64, now: Instant) {
+    /// Adds what one group of transactions did and led to, drops what is over the limits, wakes the watchers concerned.
+    pub(crate) fn publish(&self, events: &[Arc<Event>], state: &State, now: Instant) {
         let mut touched: Vec<Arc<Topic>> = Vec::new();
         let mut inner = lock(&self.inner);
         for event in events {
@@ -110,17 +117,49 @@ impl Window {
                 }
             }
         }
-        inner.evict(now);
-        self.published.store(revision, Ordering::Release);
+        inner.evict(now, &self.encoded);
+        let WindowLimits { age, bytes, .. } = inner.limits;
+        inner.history.advance(events, state, now, age, bytes);
+        self.published.store(state.revision, Ordering::Release);
         drop(inner);
         for topic in touched {
             topic.changed.send_modify(|_| ());
         }
     }
 
+    /// Counts an encoding of an event for as long as the event is in the window.
+    pub(crate) fn charge(&self, event: &Event, bytes: usize) {
+        self.encoded.fetch_add(bytes, Ordering::AcqRel);
+        if !event.charge(bytes) {
+            self.encoded.fetch_sub(bytes, Ordering::AcqRel);
+        }
+    }
+
     /// The revision up to which all events have been published.
     pub(crate) fn published(&self) -> u64 {
         self.published.load(Ordering::Acquire)
+    }
+
+    /// Keeps a moment for [`Window::at`].
+    pub(crate) fn keep(&self, state: &State, now: Instant) {
+        lock(&self.inner).history.keep(state, now);
+    }
+
+    /// The state at a revision, as far as it is under a prefix. The error is the oldest revision of which that is known.
+    pub(crate) fn at(&self, prefix: &[u8], revision: u64) -> Result<State, u64> {
+        let inner = lock(&self.inner);
+        if let Some(kept) = inner.history.find(revision) {
+            return Ok(kept);
+        }
+        let present = inner.history.present().clone();
+        if revision < inner.forgotten || revision > present.revision {
+            return Err(inner.forgotten);
+        }
+        let from = inner.events.partition_point(|(_, event)| event.revision <= revision);
+        let since = inner.events.range(from..).map(|(_, event)| event).filter(|event| event.key().starts_with(prefix));
+        let since: Vec<_> = since.cloned().collect();
+        drop(inner);
+        Ok(history::undo(present, &since, revision))
     }
 
     /// Joins the topic of a prefix, at the first event after `revision`. The error is the oldest revision to begin after.
@@ -186,14 +225,16 @@ impl Inner {
         }
     }
 
-    fn evict(&mut self, now: Instant) {
+    fn evict(&mut self, now: Instant, encoded: &AtomicUsize) {
         while let Some((time, _)) = self.events.front() {
-            let over = self.events.len() > self.limits.events || self.bytes > self.limits.bytes;
+            let bytes = self.bytes.saturating_add(encoded.load(Ordering::Acquire));
+            let over = self.events.len() > self.limits.events || bytes > self.limits.bytes;
             if !over && now.saturating_duration_since(*time) <= self.limits.age {
                 return;
             }
             let Some((_, event)) = self.events.pop_front() else { return };
             self.bytes -= event.size();
+            encoded.fetch_sub(event.leave(), Ordering::AcqRel);
             self.forgotten = event.revision;
             for topic in self.topics_of(event.key()) {
                 lock(&topic.ring).pop();
@@ -204,12 +245,18 @@ impl Inner {
 }
 
 impl Topic {
-    /// Up to `limit` events from `position` on.
-    pub(crate) fn read(&self, position: u64, limit: usize) -> Found {
+    /// Up to `limit` events from `position` on, of about as many bytes, and at least one.
+    pub(crate) fn read(&self, position: u64, limit: usize, bytes: usize) -> Found {
         let ring = lock(&self.ring);
         let Some(offset) = position.checked_sub(ring.first) else { return Found::Lost };
         let offset = usize::try_from(offset).unwrap_or(usize::MAX).min(ring.events.len());
-        let events: Vec<_> = ring.events.range(offset..).take(limit).cloned().collect();
+        let mut size = 0;
+        let fits = |event: &&Arc<Event>| {
+            let before = size;
+            size += event.size();
+            before == 0 || before < bytes
+        };
+        let events: Vec<_> = ring.events.range(offset..).take(limit).take_while(fits).cloned().collect();
         if events.is_empty() { Found::Nothing } else { Found::Events(events) }
     }
 }

@@ -15,7 +15,7 @@ use super::{
     Call, admit, create,
     decide::{self, Decision, Wish},
     delete::DeleteOptions,
-    form,
+    form, options,
     select::Filter,
     write,
 };
@@ -32,6 +32,7 @@ const TRIES: usize = 16;
 /// Answers a deletecollection.
 pub(super) async fn delete(call: &Call, body: Body) -> Answer {
     let filter = Filter::parse(call)?;
+    options::check_list(call.query())?;
     let options = DeleteOptions::read(call, body).await?;
     let snapshot = call.state.store.snapshot();
     let mut todo = chosen(call, &filter, &snapshot).await?;

@@ -25,6 +25,8 @@ const STATUS: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.Status";
 pub(super) fn event(call: &Call, kind: &str, object: &[u8], columns: bool) -> Bytes {
     let mut out = Vec::new();
     append(&mut out, call, kind, object, columns);
+    // Many may keep it.
+    out.shrink_to_fit();
     out.into()
 }
 

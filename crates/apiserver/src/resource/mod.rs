@@ -28,7 +28,6 @@ pub(crate) use self::{
     collection::clear,
     create::unstored,
     decide::is_over,
-    pages::Pages,
     parts::{bind, container, kubelet_failed},
     write::{read_json, read_object, suffix},
 };

@@ -1,45 +1,8 @@
-//! Lists in pages: every page of one list is of the same moment, as long as that moment is kept.
-
-use std::{
-    collections::VecDeque,
-    sync::{Mutex, PoisonError},
-    time::{Duration, Instant},
-};
+//! Lists in pages: every page of one list is of the same moment, as long as the store knows that moment.
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 use skiff_api::status::Status;
-use skiff_store::Snapshot;
-
-/// Moments are kept this long, as etcd keeps its history with Kubernetes's defaults.
-const KEPT_FOR: Duration = Duration::from_secs(300);
-/// And no more than this many.
-const KEPT: usize = 64;
-
-/// The moments of lists that were begun.
-#[derive(Default)]
-pub(crate) struct Pages {
-    moments: Mutex<VecDeque<(Instant, Snapshot)>>,
-}
-
-impl Pages {
-    /// Keeps a moment for the pages to come.
-    pub(super) fn keep(&self, snapshot: &Snapshot, now: Instant) {
-        let mut moments = self.moments.lock().unwrap_or_else(PoisonError::into_inner);
-        moments.retain(|(since, kept)| now.duration_since(*since) < KEPT_FOR && kept.revision() != snapshot.revision());
-        if moments.len() >= KEPT {
-            moments.pop_front();
-        }
-        moments.push_back((now, snapshot.clone()));
-    }
-
-    /// The moment of that revision, if it is still there.
-    pub(super) fn find(&self, revision: u64, now: Instant) -> Option<Snapshot> {
-        let mut moments = self.moments.lock().unwrap_or_else(PoisonError::into_inner);
-        moments.retain(|(since, _)| now.duration_since(*since) < KEPT_FOR);
-        moments.iter().find(|(_, kept)| kept.revision() == revision).map(|(_, kept)| kept.clone())
-    }
-}
 
 /// What the `continue` parameter holds; opaque to clients.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,9 +25,12 @@ impl Token {
 
     pub(super) fn decode(text: &str) -> Result<Self, Status> {
         let bytes = BASE64_URL_SAFE_NO_PAD.decode(text.trim_end_matches('=')).ok();
-        bytes
-            .and_then(|bytes| serde_json::from_slice(&bytes).ok())
-            .ok_or_else(|| Status::bad_request("continue key is not valid: it was not made by this server"))
+        let token = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        token.ok_or_else(|| {
+            Status::bad_request(
+                "invalid continue token: continue key is not valid: it was not made by this kind of server",
+            )
+        })
     }
 }
 

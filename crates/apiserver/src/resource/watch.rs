@@ -20,6 +20,7 @@ use crate::{
         respond::Answer,
         websocket::{self, Framing},
     },
+    serve::Watched,
 };
 
 /// As kube-apiserver: unless the client says otherwise, a watch lasts this long, and up to twice.
@@ -88,7 +89,8 @@ pub(super) fn watch(call: &Call) -> Answer {
 fn deliver(call: &Call, events: impl Stream<Item = Bytes> + Send + 'static) -> Answer {
     let encoding = call.accepted.encoding;
     if !websocket::is_wanted(&call.headers) {
-        return Ok(frame::stream(encoding, Body::from_stream(events.map(Ok::<_, Infallible>))));
+        let events = Watched::new(Box::pin(events.map(Ok::<_, Infallible>)));
+        return Ok(frame::stream(encoding, Body::from_stream(events)));
     }
     let usual = if encoding == Encoding::Protobuf { Framing::Binary } else { Framing::Text };
     let (offer, answer) = websocket::accept(&call.headers, call.connection.clone(), usual)?;
@@ -329,7 +331,7 @@ impl Watcher {
             let entry = event.entry();
             let made = |call: &Call, columns| frame::event(call, kind, &entry.value, columns);
             return Some(match shared(&self.call) {
-                Some(format) => event.encoded(format, || made(&self.call, false)).clone(),
+                Some(format) => self.watch.encoded(event, format, || made(&self.call, false)).clone(),
                 None => made(&self.call, std::mem::take(&mut self.columns)),
             });
         }

@@ -6,13 +6,16 @@ use axum::body::Body;
 use http::Request;
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
+    rt::{TokioIo, TokioTimer},
     server::conn::auto,
 };
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 
-use super::Peer;
+use super::{
+    Peer,
+    patience::{PatientExecutor, patiently},
+};
 use crate::{
     layers::{self, Caller},
     state::State,
@@ -25,27 +28,31 @@ pub(super) async fn serve<S>(stream: S, state: Arc<State>, peer: Peer, trusted_s
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    let patience = state.config.patience;
     let caller = if trusted_socket { Caller::Socket(peer) } else { Caller::Network(peer) };
     let service = service_fn(move |request: Request<Incoming>| {
         let (state, caller) = (Arc::clone(&state), caller.clone());
         async move { Ok::<_, Infallible>(layers::handle(state, caller, request.map(Body::new)).await) }
     });
-    let builder = builder();
+    let builder = builder(patience);
     let mut connection = pin!(builder.serve_connection_with_upgrades(TokioIo::new(stream), service));
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = stop.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
+    let work = async {
+        tokio::select! {
+            ended = connection.as_mut() => ended,
+            () = stop.cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
         }
     };
-    if let Err(error) = ended {
+    // Over HTTP/1.1 the connection itself carries the answer.
+    if let Some(Err(error)) = patiently(work, patience).await {
         tracing::debug!(%error, "a connection broke");
     }
 }
 
-fn builder() -> auto::Builder<TokioExecutor> {
-    let mut builder = auto::Builder::new(TokioExecutor::new());
+fn builder(patience: Duration) -> auto::Builder<PatientExecutor> {
+    let mut builder = auto::Builder::new(PatientExecutor { patience });
     builder.http1().timer(TokioTimer::new()).header_read_timeout(Duration::from_secs(30));
     builder
         .http2()

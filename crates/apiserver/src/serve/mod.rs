@@ -1,6 +1,7 @@
 //! Listening: TLS over TCP for everyone, a Unix socket for this machine's root.
 
 mod connection;
+mod patience;
 mod tls;
 mod unix;
 
@@ -8,7 +9,7 @@ use std::{future::Future, io, sync::Arc, time::Duration};
 
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-pub(crate) use self::{tls::serve as tls, unix::serve as unix};
+pub(crate) use self::{patience::Watched, tls::serve as tls, unix::serve as unix};
 
 /// After a failed accept (no file descriptors left, say) the next is tried this much later.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);

@@ -18,6 +18,7 @@ mod protobuf;
 mod registry;
 mod services;
 mod serving;
+mod slow;
 mod support;
 mod watches;
 mod websockets;

@@ -8,7 +8,7 @@ use http::{HeaderMap, Request, Response, StatusCode};
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 use skiff_apiserver::{ApiServer, Config, InProcess, User};
-use skiff_store::{Options, Store};
+use skiff_store::{Options, Store, WindowLimits};
 use tempfile::TempDir;
 use tower::ServiceExt as _;
 
@@ -48,8 +48,18 @@ impl Server {
     }
 
     pub(crate) async fn start_with(configure: impl FnOnce(&mut Config)) -> Self {
+        Self::start_over(Options::default(), configure).await
+    }
+
+    /// A server over a store that remembers no more than so many changes.
+    pub(crate) async fn forgetful(events: usize) -> Self {
+        let window = WindowLimits { events, ..WindowLimits::default() };
+        Self::start_over(Options { window, ..Options::default() }, |_| {}).await
+    }
+
+    async fn start_over(options: Options, configure: impl FnOnce(&mut Config)) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(folder.path().join("store"), Options::default()).unwrap();
+        let store = Store::open(folder.path().join("store"), options).unwrap();
         let mut config = Config::with_pki_dir(&folder.path().join("pki"), IpAddr::V4(Ipv4Addr::LOCALHOST)).unwrap();
         configure(&mut config);
         let server = ApiServer::new(store.clone(), config).await.unwrap();

@@ -9,20 +9,20 @@ use serde_json::{Value, json};
 
 use crate::support::{CONFIG_MAPS, Server, config_map};
 
-struct Lines {
+pub(crate) struct Lines {
     body: Body,
     rest: Vec<u8>,
 }
 
 impl Lines {
-    async fn open(server: &Server, path: &str, accept: &str) -> Self {
+    pub(crate) async fn open(server: &Server, path: &str, accept: &str) -> Self {
         let response = server.raw(Request::get(path).header("accept", accept).body(Body::empty()).unwrap()).await;
         assert_eq!(response.status(), 200);
         Self { body: response.into_body(), rest: Vec::new() }
     }
 
     /// The next event; `None` when the watch is over.
-    async fn next(&mut self) -> Option<Value> {
+    pub(crate) async fn next(&mut self) -> Option<Value> {
         loop {
             if let Some(end) = self.rest.iter().position(|byte| *byte == b'\n') {
                 let line: Vec<u8> = self.rest.drain(..=end).collect();

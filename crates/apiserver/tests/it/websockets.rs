@@ -63,7 +63,7 @@ impl Served {
     }
 }
 
-fn upgrading(path: &str) -> Builder {
+pub(crate) fn upgrading(path: &str) -> Builder {
     Request::get(path)
         .header("host", "localhost")
         .header("connection", "keep-alive, Upgrade")

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
-use skiff_store::{Change, Durability, Entry, Expect, Op, Options, Snapshot, Store, TransactError, Watch};
+use skiff_store::{Change, Durability, Entry, Expect, Op, Options, PastError, Snapshot, Store, TransactError, Watch};
 
 use crate::run;
 
@@ -138,6 +138,7 @@ async fn check(steps: Vec<Step>) {
     let mut map = Map::new();
     let mut seen = Map::new();
     let mut watch = store.watch(b"/a", store.snapshot().revision()).unwrap();
+    let mut past: BTreeMap<u64, Map> = BTreeMap::new();
     for (salt, step) in steps.into_iter().enumerate() {
         let before = store.snapshot().revision();
         match step {
@@ -160,13 +161,38 @@ async fn check(steps: Vec<Step>) {
                 map.retain(|_, entry| entry.durability == Durability::Disk);
                 seen = map.clone().into_iter().filter(|(key, _)| key.starts_with(b"/a")).collect();
                 watch = store.watch(b"/a", store.snapshot().revision()).unwrap();
+                past.clear();
             }
+        }
+        past.insert(store.snapshot().revision(), map.clone());
+        if salt % 5 == 0 {
+            store.keep(&store.snapshot());
         }
         assert_eq!(content(&store.snapshot()), map);
         follow(&mut watch, &mut seen, store.snapshot().revision()).await;
         assert!(seen.iter().eq(map.iter().filter(|(key, _)| key.starts_with(b"/a"))));
     }
+    look_back(&store, &past);
     store.close().await.unwrap();
+}
+
+/// What was there at each revision is known, unless it is too long ago.
+fn look_back(store: &Store, past: &BTreeMap<u64, Map>) {
+    for (revision, map) in past {
+        for prefix in [&b""[..], b"/a", b"/none"] {
+            let there = match store.at(prefix, *revision) {
+                Ok(there) => there,
+                Err(PastError::Compacted { wanted, oldest }) if wanted == *revision && oldest > wanted => continue,
+                Err(error) => panic!("{error}"),
+            };
+            assert_eq!(there.revision(), *revision);
+            let mut found: Map = content(&there);
+            found.retain(|key, _| key.starts_with(prefix));
+            assert!(found.iter().eq(map.iter().filter(|(key, _)| key.starts_with(prefix))), "{revision}");
+        }
+    }
+    let next = store.snapshot().revision() + 1;
+    assert_eq!(store.at(b"", next).err(), Some(PastError::Future { wanted: next, current: next - 1 }));
 }
 
 proptest! {

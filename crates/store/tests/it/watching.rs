@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use skiff_store::{Change, Format, Op, Options, Store, WatchError, WindowLimits};
+use skiff_store::{Change, Format, Op, Options, PastError, Store, WatchError, WindowLimits};
 
 use crate::{run, store};
 
@@ -43,11 +43,11 @@ fn watches_of_one_key_and_of_everything_see_the_same_event() {
         let from = store.snapshot().revision();
         let (mut all, mut one) = (store.watch(b"", from).unwrap(), store.watch(b"/a", from).unwrap());
         store.transact(vec![Op::put(*b"/a", "1")]).await.unwrap();
-        let (all, one) = (all.next().await.unwrap(), one.next().await.unwrap());
-        assert!(std::sync::Arc::ptr_eq(&all[0], &one[0]));
+        let (of_all, of_one) = (all.next().await.unwrap(), one.next().await.unwrap());
+        assert!(std::sync::Arc::ptr_eq(&of_all[0], &of_one[0]));
         for (format, bytes) in [(Format::Text, "text"), (Format::Binary, "binary")] {
-            assert_eq!(all[0].encoded(format, || bytes.into()), bytes);
-            assert_eq!(one[0].encoded(format, || panic!("encoded twice")), bytes);
+            assert_eq!(all.encoded(&of_all[0], format, || bytes.into()), bytes);
+            assert_eq!(one.encoded(&of_one[0], format, || panic!("encoded twice")), bytes);
         }
     });
 }
@@ -148,5 +148,75 @@ fn closing_ends_watches_after_their_last_event() {
         assert_eq!(watch.next().await.unwrap_err(), WatchError::Closed);
         assert_eq!(waiting.await.unwrap(), WatchError::Closed);
         assert_eq!(store.snapshot().len(), 1, "reads go on");
+    });
+}
+
+/// Waits until everything up to now is in the window.
+async fn published(store: &Store) {
+    let mut last = store.watch(b"", store.snapshot().revision() - 1).unwrap();
+    last.next().await.unwrap();
+}
+
+#[test]
+fn encodings_count_among_what_the_window_holds() {
+    run(async {
+        let (_folder, store) = narrow(WindowLimits { bytes: 1 << 20, ..WindowLimits::default() });
+        let from = store.snapshot().revision();
+        let mut watch = store.watch(b"/", from).unwrap();
+        for n in 0..100_u64 {
+            store.transact(vec![Op::put(*b"/a", "small")]).await.unwrap();
+            let event = watch.next().await.unwrap().remove(0);
+            assert_eq!(event.revision, from + n + 1);
+            for format in [Format::Text, Format::Binary] {
+                watch.encoded(&event, format, || vec![0; 64 << 10].into());
+            }
+        }
+        published(&store).await;
+        let Err(WatchError::Compacted { oldest, .. }) = store.watch(b"/", from) else { panic!("all are there") };
+        // Eight of them fill it; the newest was encoded after the last look.
+        assert!((from + 90..from + 93).contains(&oldest), "{} of 100", oldest - from);
+    });
+}
+
+#[test]
+fn a_reader_holds_a_bounded_part_of_what_is_there() {
+    run(async {
+        let (_folder, store) = store();
+        let mut watch = store.watch(b"/", store.snapshot().revision()).unwrap();
+        for _ in 0..40 {
+            store.transact(vec![Op::put(*b"/a", vec![0_u8; 64 << 10])]).await.unwrap();
+        }
+        published(&store).await;
+        let mut seen = 0;
+        while seen < 40 {
+            let events = watch.next().await.unwrap();
+            assert!((1..=4).contains(&events.len()), "{}", events.len());
+            seen += events.len();
+        }
+    });
+}
+
+#[test]
+fn a_kept_moment_goes_when_it_keeps_too_much() {
+    run(async {
+        let (_folder, store) = narrow(WindowLimits { events: 4, bytes: 1 << 20, ..WindowLimits::default() });
+        let put = async |length: usize| store.transact(vec![Op::put(*b"/a", vec![1_u8; length])]).await.unwrap();
+        put(1).await;
+        let moment = store.snapshot();
+        store.keep(&moment);
+        for _ in 0..10 {
+            put(10_000).await;
+        }
+        published(&store).await;
+        let kept = store.at(b"/", moment.revision()).unwrap();
+        assert_eq!(kept.get(b"/a").unwrap().value.len(), 1, "the window itself has moved past it");
+        let error = store.at(b"/", moment.revision() + 1).err().unwrap();
+        assert!(matches!(error, PastError::Compacted { oldest, .. } if oldest == moment.revision() + 6), "{error}");
+        assert_eq!(store.at(b"/", moment.revision() + 8).unwrap().revision(), moment.revision() + 8);
+        for _ in 0..11 {
+            put(100_000).await;
+        }
+        published(&store).await;
+        assert!(store.at(b"/", moment.revision()).is_err());
     });
 }
