@@ -54,21 +54,27 @@ pub fn v2_protobuf(kinds: &Catalogue, version: &str) -> Vec<u8> {
     gnostic::encode(&v2(kinds, version))
 }
 
-/// `/openapi/v3`
+/// `/openapi/v3`; `hash` says the hash of a group and version, which may be an earlier [`v3_hash`] of the same kinds.
 #[must_use]
-pub fn v3_index(kinds: &Catalogue) -> Value {
+pub fn v3_index(kinds: &Catalogue, hash: impl Fn(&str, &str) -> u64) -> Value {
     let paths: Map<String, Value> = kinds
         .group_versions()
         .into_iter()
         .map(|(group, version)| {
             let path = prefix(group, version);
-            let mut hasher = DefaultHasher::new();
-            document(kinds, group, version, "").to_string().hash(&mut hasher);
-            let url = format!("/openapi/v3{path}?hash={:016X}", hasher.finish());
+            let url = format!("/openapi/v3{path}?hash={:016X}", hash(group, version));
             (path.trim_start_matches('/').to_owned(), json!({"serverRelativeURL": url}))
         })
         .collect();
     json!({"paths": paths})
+}
+
+/// What changes when the document of a group and version does. It costs as much as the document.
+#[must_use]
+pub fn v3_hash(kinds: &Catalogue, group: &str, version: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    document(kinds, group, version, "").to_string().hash(&mut hasher);
+    hasher.finish()
 }
 
 /// `/openapi/v3/api/v1`, `/openapi/v3/apis/<group>/<version>`

@@ -9,13 +9,12 @@ use skiff_api::status::Status;
 use crate::{
     connect, health,
     http::{
-        accept::{Encoding, Form, negotiate},
         info::Info,
         respond::{self, Answer},
     },
     layers::Intent,
     oidc,
-    resource::{self, Call, not_acceptable},
+    resource::{self, Call},
     state::State,
     user::User,
 };
@@ -55,9 +54,7 @@ async fn answer(state: Arc<State>, user: Arc<User>, intent: Arc<Intent>, request
         call.connection = parts.extensions.remove();
         return resource::handle(&call, body).await;
     }
-    let in_text = |encoding, form| encoding != Encoding::Protobuf && matches!(form, Form::Object | Form::Discovery);
-    let accepted = negotiate(&parts.headers, in_text).ok_or_else(not_acceptable)?;
-    let document = state.documents.answer(path, &intent.query, &parts.headers, accepted, &state);
+    let document = state.documents.answer(path, &intent.query, &parts.headers, &state);
     match document {
         Some(_) if parts.method != Method::GET && parts.method != Method::HEAD => {
             Err(Status::method_not_allowed_here())

@@ -31,7 +31,12 @@ impl Kinds {
 
     /// Serves these custom kinds from now on. Changes are made one after the other.
     pub(crate) fn serve(&self, custom: Vec<Arc<Kind>>) {
-        let generation = self.current.load().generation + 1;
+        let current = self.current.load();
+        let same = |(old, new): (&Arc<Kind>, &Arc<Kind>)| Arc::ptr_eq(old, new);
+        if current.custom.len() == custom.len() && current.custom.iter().zip(&custom).all(same) {
+            return;
+        }
+        let generation = current.generation + 1;
         let described = custom.iter().filter_map(|kind| kind.resource.custom().cloned()).collect();
         self.current.store(Arc::new(Served { catalogue: Catalogue::new(described), generation, custom }));
     }

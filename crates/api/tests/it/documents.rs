@@ -67,7 +67,8 @@ fn openapi_says_where_field_validation_is_known() {
             assert!(knows && patch["x-kubernetes-group-version-kind"]["kind"].is_string());
         }
     }
-    let index = openapi::v3_index(&Catalogue::default());
+    let kinds = Catalogue::default();
+    let index = openapi::v3_index(&kinds, |group, version| openapi::v3_hash(&kinds, group, version));
     let apps = index["paths"]["apis/apps/v1"]["serverRelativeURL"].as_str().unwrap();
     assert!(apps.starts_with("/openapi/v3/apis/apps/v1?hash="));
 }

@@ -54,6 +54,6 @@ async fn compressed(response: Response) -> Response {
     });
     let Ok(Ok(packed)) = packed.await else { return Response::from_parts(parts, Body::from(whole)) };
     parts.headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-    parts.headers.insert(VARY, HeaderValue::from_static("Accept-Encoding"));
+    parts.headers.append(VARY, HeaderValue::from_static("Accept-Encoding"));
     Response::from_parts(parts, Body::from(packed))
 }

@@ -5,6 +5,7 @@
 //! `scripts/protobuf/numbers.py` derives.
 
 mod decode;
+mod discovery;
 mod encode;
 mod json;
 mod numbers;
@@ -15,7 +16,7 @@ use serde_json::{Value, json};
 use thiserror::Error;
 
 use self::wire::Reader;
-pub(crate) use plan::PARTIAL_METADATA;
+pub(crate) use {discovery::document, plan::PARTIAL_METADATA};
 
 /// The media type of such bodies.
 pub(crate) const MEDIA_TYPE: &str = "application/vnd.kubernetes.protobuf";

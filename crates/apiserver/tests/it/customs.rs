@@ -69,8 +69,12 @@ fn is(event: &Value, condition: &str) -> bool {
 
 pub(crate) async fn with_widgets() -> Server {
     let server = Server::start().await;
-    server.post(CRDS, &definition()).await.expect(201);
+    define_widgets(&server).await;
     server
+}
+
+pub(crate) async fn define_widgets(server: &Server) {
+    server.post(CRDS, &definition()).await.expect(201);
 }
 
 #[tokio::test]

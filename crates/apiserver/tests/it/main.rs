@@ -8,6 +8,7 @@ mod bodies;
 mod conversion;
 mod custom_apply;
 mod customs;
+mod documents;
 mod every;
 mod kinds;
 mod kubectl;
