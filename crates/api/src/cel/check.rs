@@ -121,9 +121,7 @@ impl<'a> Walk<'a> {
     }
 
     fn walk(&mut self, expr: &'a Expr) -> Seen<'a> {
-        if !matches!(expr, Expr::Literal(_)) {
-            self.cost += 1.0;
-        }
+        self.cost += step(expr);
         match expr {
             Expr::Literal(value) => literal(value),
             Expr::Name(name, place) => self.variable(name, *place),
@@ -355,6 +353,15 @@ impl<'a> Walk<'a> {
             _ => return None,
         };
         Some((Seen::of(key), self.entry(of.schema, value)))
+    }
+}
+
+/// What a step costs by itself. Constants, `has` and what only decides about other steps cost nothing.
+fn step(expr: &Expr) -> f64 {
+    match expr {
+        Expr::Name(..) | Expr::Field { .. } | Expr::Index { .. } | Expr::Call { .. } | Expr::Unary { .. } => 1.0,
+        Expr::Binary { name, .. } if !matches!(*name, "&&" | "||" | "==" | "!=" | "in") => 1.0,
+        _ => 0.0,
     }
 }
 
