@@ -4,6 +4,7 @@ mod api_service;
 mod autoscaling;
 mod certificates;
 mod common;
+mod component;
 mod config;
 mod cron_job;
 mod daemon_set;
@@ -18,6 +19,7 @@ mod ingress;
 mod job;
 mod lease;
 mod limit_range;
+mod metrics;
 mod namespace;
 mod network_policy;
 mod node;
@@ -53,6 +55,7 @@ pub(crate) const PROXY_VERBS: &[&str] = &["create", "delete", "get", "patch", "u
 /// Every kind, by group and then by plural.
 pub(crate) const ALL: &[&Resource] = &[
     &pod::BINDINGS,
+    &component::COMPONENT_STATUSES,
     &config::CONFIG_MAPS,
     &endpoints::ENDPOINTS,
     &event::EVENTS,
@@ -97,6 +100,8 @@ pub(crate) const ALL: &[&Resource] = &[
     &event_view::EVENTS,
     &flow::FLOW_SCHEMAS,
     &flow::PRIORITY_LEVELS,
+    &metrics::NODES,
+    &metrics::PODS,
     &ingress::INGRESS_CLASSES,
     &ingress::INGRESSES,
     &service_cidr::IP_ADDRESSES,

@@ -40,7 +40,7 @@ pub enum Durability {
     Disk,
     /// Until the server ends: it writes nothing to disk for them.
     Memory,
-    /// Not at all: a question that is answered (`verbs` is only `create`).
+    /// Not at all: a question that is answered (`create`), or what is seen when somebody looks (`get`, `list`).
     Virtual,
 }
 

@@ -6,6 +6,7 @@ use ipnet::Ipv4Net;
 use jiff::Timestamp;
 
 use crate::{
+    components::ComponentRegistry,
     nodes::NodeRegistry,
     pki::{Pki, PkiError, ServingNames},
 };
@@ -45,6 +46,8 @@ pub struct Config {
     pub dns: Option<Dns>,
     /// How kubelets are reached.
     pub nodes: NodeRegistry,
+    /// The components of this process, to be asked how they are.
+    pub components: ComponentRegistry,
     /// The certificates and keys.
     pub pki: Arc<Pki>,
     /// How long a request other than a watch or a log may take. Default 60 s.
@@ -67,6 +70,7 @@ impl Config {
             port: 6443,
             dns: Some(Dns { service_ip: IpAddr::from([10, 96, 0, 10]), endpoint: None }),
             nodes: NodeRegistry::new(),
+            components: ComponentRegistry::default(),
             pki,
             request_timeout: Duration::from_secs(60),
             patience: Duration::from_secs(60),

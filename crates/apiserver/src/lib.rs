@@ -22,6 +22,7 @@ mod admission;
 mod allocate;
 mod authz;
 mod bootstrap;
+mod components;
 mod config;
 mod connect;
 mod conversion;
@@ -56,6 +57,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::state::State;
 pub use self::{
+    components::ComponentRegistry,
     config::{Config, Dns, PortRange},
     error::Error,
     nodes::{NodeRegistry, NodeService},
@@ -94,6 +96,12 @@ impl ApiServer {
     #[must_use]
     pub fn nodes(&self) -> &NodeRegistry {
         &self.state.config.nodes
+    }
+
+    /// What ComponentStatuses tell about.
+    #[must_use]
+    pub fn components(&self) -> &ComponentRegistry {
+        &self.state.config.components
     }
 
     /// Serves TLS until `stop`; then watches end and connections get the configured grace.

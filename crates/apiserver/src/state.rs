@@ -20,6 +20,7 @@ use crate::{
     kind::{self, Kind, decode},
     kinds::Kinds,
     layers::AT_ONCE,
+    resource::Meter,
     token::{Issuer, Key, Known},
 };
 
@@ -39,6 +40,8 @@ pub(crate) struct State {
     /// What is served.
     pub(crate) kinds: Kinds,
     pub(crate) expiry: Expiry,
+    /// What was last seen of the nodes' counters.
+    pub(crate) meter: Meter,
     /// Requests that may be worked on at once.
     pub(crate) slots: Semaphore,
     /// Cancelled when the server stops: watches end.
@@ -59,6 +62,7 @@ impl State {
             definitions: Definitions::default(),
             kinds: Kinds::default(),
             expiry: Expiry::default(),
+            meter: Meter::default(),
             slots: Semaphore::new(AT_ONCE),
             stopping: CancellationToken::new(),
             store,

@@ -23,6 +23,11 @@ mod pods;
 mod replicaset;
 mod serviceaccount;
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
 use skiff_client::Informers;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -37,10 +42,31 @@ pub struct Config {
     pub ca_certificate: String,
     /// How long a node's Lease may be silent before the node counts as unreachable.
     pub node_grace: std::time::Duration,
+    /// Where it shows whether all of them work.
+    pub health: Health,
+}
+
+/// Whether all controllers work. Clones tell of the same ones.
+#[derive(Clone, Debug)]
+pub struct Health(Arc<AtomicBool>);
+
+impl Default for Health {
+    fn default() -> Self {
+        Self(Arc::new(AtomicBool::new(true)))
+    }
+}
+
+impl Health {
+    /// Whether none has failed.
+    #[must_use]
+    pub fn is_well(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 /// Runs all controllers until `stop`.
 pub async fn run(informers: &Informers, config: Config, stop: CancellationToken) {
+    let (stopped, health) = (stop.clone(), config.health);
     let context = Context::new(informers.clone(), stop);
     let mut tasks = JoinSet::new();
     tasks.spawn(deployment::run(context.clone()));
@@ -51,5 +77,10 @@ pub async fn run(informers: &Informers, config: Config, stop: CancellationToken)
     tasks.spawn(garbage::run(context.clone()));
     tasks.spawn(node::run(context.clone(), config.node_grace));
     tasks.spawn(serviceaccount::run(context, config.ca_certificate));
-    while tasks.join_next().await.is_some() {}
+    while tasks.join_next().await.is_some() {
+        // None ends by itself: one that did has failed, and has said why.
+        if !stopped.is_cancelled() {
+            health.0.store(false, Ordering::Relaxed);
+        }
+    }
 }

@@ -25,6 +25,7 @@ mod pod;
 mod probes;
 mod server;
 mod sources;
+mod stats;
 mod status;
 mod streams;
 mod sync;
@@ -108,7 +109,7 @@ impl Kubelet {
     }
 
     /// What the API server asks of a node: `/containerLogs/…`, `/exec/…`, `/attach/…`, `/portForward/…`, `/pods`,
-    /// `/healthz`. A request for streams carries its connection (hyper's `OnUpgrade`) as an extension.
+    /// `/stats/summary`, `/healthz`. A request for streams carries its connection (hyper's `OnUpgrade`) as an extension.
     pub fn router(&self) -> Router {
         server::router(Arc::clone(&self.shared), self.pods.clone())
     }

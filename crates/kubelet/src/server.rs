@@ -21,7 +21,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::{
     logs::{self, Options, OptionsError},
-    streams,
+    stats, streams,
     sync::{
         log_path,
         shared::{Shared, Snapshot},
@@ -66,6 +66,7 @@ pub(crate) fn router(shared: Arc<Shared>, pods: Informer<Pod>) -> Router {
     Router::new()
         .route("/healthz", get(|| async { "ok" }))
         .route("/pods", get(list))
+        .route("/stats/summary", get(stats::summary))
         .route("/containerLogs/{namespace}/{pod}/{container}", get(container_logs))
         .merge(streams::routes())
         .with_state(Node { shared, pods })

@@ -2,6 +2,7 @@
 //! 1, it is used there). Files are written directly; no daemon is asked.
 
 mod hierarchy;
+mod usage;
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use hierarchy::Hierarchy;
 pub use hierarchy::{Controller, Hierarchies, Version};
+pub use usage::{Memory, Usage};
 
 use crate::process;
 
@@ -173,8 +175,12 @@ impl Group {
         let member = self.needed(Controller::Memory)?;
         match member.hierarchy.version {
             Version::One => {
-                member.write("memory.limit_in_bytes", bytes)?;
-                member.write_if_there("memory.memsw.limit_in_bytes", bytes)
+                // Neither may pass the other on the way: more begins with the sum, less with memory itself.
+                if member.write("memory.limit_in_bytes", bytes).is_ok() {
+                    return member.write_if_there("memory.memsw.limit_in_bytes", bytes);
+                }
+                member.write_if_there("memory.memsw.limit_in_bytes", bytes)?;
+                member.write("memory.limit_in_bytes", bytes)
             }
             Version::Two => {
                 member.write("memory.max", bytes)?;

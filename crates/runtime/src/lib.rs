@@ -13,6 +13,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod cgroups;
 mod cleanup;
 mod command;
 mod error;
@@ -27,11 +28,13 @@ mod status;
 mod stream;
 pub mod supervisor;
 
+pub use cgroups::Cgroups;
 pub use command::Running;
 pub use error::{Error, Fault, Reason, StartError};
 pub use protocol::Streams;
 pub use runtime::{Adopted, Config, Lost, Runtime};
 pub use sandbox::Sandbox;
+pub use skiff_linux::cgroup::{Memory, Usage};
 pub use spec::{
     Capabilities, ContainerSpec, ExecSpec, Limits, Log, MASKED_PATHS, Mount, Propagation, READONLY_PATHS, SandboxSpec,
     Seccomp, User,

@@ -50,6 +50,11 @@ pub(crate) fn pod_cgroup(parent: &str, uid: &str) -> String {
     format!("{parent}/pod{uid}")
 }
 
+/// A container's control group in its pod's.
+pub(crate) fn container_cgroup(pod: &str, name: &str, attempt: u32) -> String {
+    format!("{pod}/{name}-{attempt}")
+}
+
 /// Where the supervisors of all pods are, out of reach of the service manager and of the pods' limits.
 pub(crate) fn supervisors_cgroup(parent: &str) -> String {
     format!("{parent}/supervisors")

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use skiff_linux::cgroup;
 use tokio::process::Command;
 
+use crate::cgroups::Cgroups;
 use crate::cleanup;
 use crate::error::Error;
 use crate::filter::Filters;
@@ -150,6 +151,14 @@ impl Runtime {
             }
         }
         Ok(adopted)
+    }
+
+    /// The control groups of all sandboxes, to be read, and to be limited anew.
+    ///
+    /// # Errors
+    /// When the kernel can't be asked what there is.
+    pub fn cgroups(&self) -> Result<Cgroups, Error> {
+        Cgroups::discover(self.config.cgroup_parent.clone())
     }
 
     /// Removes what all sandboxes share, when none is left: the supervisors' control group and the parent, and the

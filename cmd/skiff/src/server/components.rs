@@ -46,16 +46,26 @@ fn run<E: std::fmt::Display + Send>(
 
 fn controllers(cluster: &Cluster) -> anyhow::Result<()> {
     let certificate = cluster.args.places.data_dir.join("pki/ca.crt");
+    let health = skiff_controllers::Health::default();
     let config = skiff_controllers::Config {
         ca_certificate: std::fs::read_to_string(&certificate)
             .with_context(|| format!("read {}", certificate.display()))?,
         node_grace: NODE_GRACE,
+        health: health.clone(),
     };
     let (informers, stop) = (cluster.informers.named("kube-controller-manager"), cluster.stop.clone());
-    cluster.tasks.spawn(async move { skiff_controllers::run(&informers, config, stop).await });
+    let runs = cluster.tasks.spawn(async move { skiff_controllers::run(&informers, config, stop).await });
+    let works = move || health.is_well() && !runs.is_finished();
+    told(cluster, "controller-manager", works, "a controller has failed");
     let (informers, stop) = (cluster.informers.named("kube-scheduler"), cluster.stop.clone());
-    cluster.tasks.spawn(async move { skiff_scheduler::run(&informers, stop).await });
+    let runs = cluster.tasks.spawn(async move { skiff_scheduler::run(&informers, stop).await });
+    told(cluster, "scheduler", move || !runs.is_finished(), "it has ended");
     Ok(())
+}
+
+/// ComponentStatuses tell whether a component works.
+fn told(cluster: &Cluster, name: &str, works: impl Fn() -> bool + Send + Sync + 'static, problem: &'static str) {
+    cluster.components.register(name, move || if works() { Ok(()) } else { Err(problem.to_owned()) });
 }
 
 fn data_plane(cluster: &Cluster, published: watch::Sender<Report>) -> anyhow::Result<watch::Receiver<Programmed>> {

@@ -18,7 +18,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use skiff_apiserver::{ApiServer, Config as ApiConfig, Dns, NodeRegistry, PortRange, User, pki};
+use skiff_apiserver::{ApiServer, ComponentRegistry, Config as ApiConfig, Dns, NodeRegistry, PortRange, User, pki};
 use skiff_client::Informers;
 use skiff_network::Network;
 use skiff_store::Store;
@@ -43,6 +43,7 @@ pub(crate) struct Cluster {
     pub(crate) network: Network,
     pub(crate) informers: Informers,
     pub(crate) nodes: NodeRegistry,
+    pub(crate) components: ComponentRegistry,
     pub(crate) store: Store,
     pub(crate) tasks: TaskTracker,
     pub(crate) stop: CancellationToken,
@@ -98,6 +99,7 @@ async fn serve(args: ServerArgs, started: Instant) -> anyhow::Result<()> {
         node_name: node_name(&args)?,
         informers: Informers::new(client, stop.clone()),
         nodes: server.nodes().clone(),
+        components: server.components().clone(),
         args: Arc::new(args),
         network,
         store: store.clone(),

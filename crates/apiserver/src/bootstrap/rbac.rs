@@ -82,6 +82,7 @@ const STATUS: Grouped = &[
     ("autoscaling", &["horizontalpodautoscalers/status"]),
     ("batch", &["cronjobs/status", "jobs/status"]),
     ("discovery.k8s.io", &["endpointslices"]),
+    ("metrics.k8s.io", &["nodes", "pods"]),
     ("networking.k8s.io", &["ingresses/status"]),
     ("policy", &["poddisruptionbudgets/status"]),
     ("resource.k8s.io", &["resourceclaims/status"]),

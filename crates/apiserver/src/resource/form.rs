@@ -145,9 +145,18 @@ fn shown(call: &Call, metadata: Value, entries: &[Arc<Entry>]) -> Answer {
         _ => {}
     }
     let objects: Result<Vec<Value>, _> = entries.iter().map(|entry| call.kind.decode(&entry.value)).collect();
-    let objects = objects.map_err(Status::internal)?;
+    values(call, metadata, &objects.map_err(Status::internal)?)
+}
+
+/// A list of these objects, which need not be stored.
+pub(super) fn values(call: &Call, metadata: Value, objects: &[Value]) -> Answer {
+    if call.accepted.encoding == Encoding::Protobuf {
+        let items: Vec<String> = objects.iter().map(Value::to_string).collect();
+        let body = binary(call, &metadata, items.iter().map(String::as_bytes), 256)?;
+        return Ok(respond::whole(StatusCode::OK, protobuf::MEDIA_TYPE, body));
+    }
     let whole = match call.accepted.form {
-        Form::Table => rows(call, &objects, metadata, true)?,
+        Form::Table => rows(call, objects, metadata, true)?,
         Form::Metadata => json!({
             "kind": "PartialObjectMetadataList",
             "apiVersion": format!("meta.k8s.io/{}", call.accepted.version),
@@ -166,6 +175,22 @@ fn shown(call: &Call, metadata: Value, entries: &[Arc<Entry>]) -> Answer {
 
 /// The same in protobuf: each object goes there from its stored bytes, in one pass.
 fn binary_list(call: &Call, metadata: &Value, entries: &[Arc<Entry>]) -> Result<Vec<u8>, Status> {
+    let size = entries.iter().map(|entry| entry.value.len()).sum::<usize>() + 256;
+    if call.kind.resource.is_view() && call.accepted.form == Form::Object {
+        let shown: Result<Vec<Bytes>, _> = entries.iter().map(|entry| call.kind.shown(entry.value.clone())).collect();
+        let shown = shown.map_err(Status::internal)?;
+        binary(call, metadata, shown.iter().map(|one| &**one), size)
+    } else {
+        binary(call, metadata, entries.iter().map(|entry| &*entry.value), size)
+    }
+}
+
+fn binary<'a>(
+    call: &Call,
+    metadata: &Value,
+    items: impl Iterator<Item = &'a [u8]>,
+    size: usize,
+) -> Result<Vec<u8>, Status> {
     let meta_version = format!("meta.k8s.io/{}", call.accepted.version);
     let list_kind = call.kind.resource.list_kind();
     let (name, type_name) = if call.accepted.form == Form::Metadata {
@@ -173,16 +198,7 @@ fn binary_list(call: &Call, metadata: &Value, entries: &[Arc<Entry>]) -> Result<
     } else {
         (Name { api_version: &call.kind.api_version, kind: &list_kind }, call.kind.resource.type_name())
     };
-    let size = entries.iter().map(|entry| entry.value.len()).sum::<usize>() + 256;
-    let metadata = metadata.to_string();
-    let list = if call.kind.resource.is_view() && call.accepted.form == Form::Object {
-        let shown: Result<Vec<Bytes>, _> = entries.iter().map(|entry| call.kind.shown(entry.value.clone())).collect();
-        let shown = shown.map_err(Status::internal)?;
-        protobuf::list(name, metadata.as_bytes(), shown.iter().map(|one| &**one), size, type_name)
-    } else {
-        protobuf::list(name, metadata.as_bytes(), entries.iter().map(|entry| &*entry.value), size, type_name)
-    };
-    list.map_err(Status::internal)
+    protobuf::list(name, metadata.to_string().as_bytes(), items, size, type_name).map_err(Status::internal)
 }
 
 fn list_metadata(page: &Page) -> Value {

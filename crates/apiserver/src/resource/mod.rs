@@ -10,6 +10,7 @@ mod delete;
 mod form;
 mod frame;
 mod list;
+mod observed;
 mod options;
 mod owners;
 mod pages;
@@ -28,6 +29,7 @@ pub(crate) use self::{
     collection::clear,
     create::unstored,
     decide::is_over,
+    observed::Meter,
     parts::{bind, container, kubelet_failed},
     write::{read_json, read_object, suffix},
 };
@@ -35,7 +37,7 @@ use crate::{
     custom,
     http::respond::{self, Answer},
 };
-use skiff_api::status::Status;
+use skiff_api::{resource::Durability, status::Status};
 
 /// Answers a request about objects.
 pub(crate) async fn handle(call: &Call, body: Body) -> Answer {
@@ -55,6 +57,9 @@ async fn answer(call: &Call, body: Body) -> Answer {
     }
     if !call.kind.resource.allows(call.verb()) {
         return Err(Status::method_not_allowed_here());
+    }
+    if call.kind.resource.durability() == Durability::Virtual && call.verb() != "create" {
+        return observed::answer(call).await;
     }
     match call.verb() {
         "get" => form::one(call, call.find(&call.state.store.snapshot())?.value.clone()).await,

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
+use serde_json::Value;
 use skiff_api::{
     selector::{FieldSelector, LabelSelector},
     status::Status,
@@ -61,6 +62,11 @@ impl Filter {
 
     pub(super) fn matches(&self, entry: &Entry) -> bool {
         self.fields_match(entry) && self.labels_match(entry)
+    }
+
+    /// The same for an object that is not stored.
+    pub(super) fn matches_object(&self, object: &Value) -> bool {
+        self.labels.matches(object) && self.kind.resource.matches_fields(&self.fields, object)
     }
 
     fn fields_match(&self, entry: &Entry) -> bool {

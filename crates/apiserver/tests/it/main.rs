@@ -13,6 +13,7 @@ mod every;
 mod kinds;
 mod kubectl;
 mod objects;
+mod observed;
 mod pages;
 mod pods;
 mod protobuf;

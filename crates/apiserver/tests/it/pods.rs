@@ -130,5 +130,24 @@ async fn logs_come_from_the_node() {
     unknown.expect(400);
     assert_eq!(unknown.message(), "container x is not valid for pod p");
     server.get(&format!("{path}?tailLines=-1")).await.expect(422);
+    for (query, message) in [
+        ("tailLines=-1", "tailLines: Invalid value: -1: must be greater than or equal to 0"),
+        ("limitBytes=0", "limitBytes: Invalid value: 0: must be greater than 0"),
+        ("sinceSeconds=0", "sinceSeconds: Invalid value: 0: must be greater than 0"),
+        (
+            "sinceSeconds=1&sinceTime=2026-01-01T00:00:00Z",
+            ": Forbidden: at most one of `sinceTime` or `sinceSeconds` may be specified",
+        ),
+        ("stream=both", "stream: Unsupported value: \"both\": supported values: \"All\", \"Stderr\", \"Stdout\""),
+        ("stream=Stdout&tailLines=1", ": Forbidden: `tailLines` and specific `stream` are mutually exclusive for now"),
+    ] {
+        let refused = server.get(&format!("{path}?{query}")).await;
+        refused.expect(422);
+        assert_eq!(refused.message(), format!("PodLogOptions \"p\" is invalid: {message}"));
+    }
+    server.get(&format!("{path}?sinceTime=yesterday")).await.expect(400);
+    server.get(&format!("{path}?tailLines=x")).await.expect(400);
+    let one = server.get(&format!("{path}?stream=Stderr")).await;
+    assert_eq!(one.bytes, "log of /containerLogs/default/p/c?stream=Stderr\n");
     server.get(&format!("{PODS}/none/log")).await.expect(404);
 }

@@ -2,10 +2,18 @@
 
 use jiff::Timestamp;
 
+/// What a line was written to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stream {
+    Out,
+    Err,
+}
+
 /// A line's parts, borrowed from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Line<'l> {
     stamp: &'l [u8],
+    pub(crate) stream: Stream,
     /// A line of the program that goes on in the next line of the log.
     pub(crate) partial: bool,
     text: &'l [u8],
@@ -18,10 +26,12 @@ impl<'l> Line<'l> {
         let mut parts = line.splitn(4, |&byte| byte == b' ');
         let (stamp, stream, tag) = (parts.next()?, parts.next()?, parts.next()?);
         let text = parts.next().unwrap_or_default();
-        if !matches!(stream, b"stdout" | b"stderr") {
-            return None;
-        }
-        Some(Self { stamp, partial: tag.split(|&byte| byte == b':').any(|tag| tag == b"P"), text })
+        let stream = match stream {
+            b"stdout" => Stream::Out,
+            b"stderr" => Stream::Err,
+            _ => return None,
+        };
+        Some(Self { stamp, stream, partial: tag.split(|&byte| byte == b':').any(|tag| tag == b"P"), text })
     }
 
     /// When it was written.

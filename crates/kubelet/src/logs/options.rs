@@ -3,6 +3,8 @@
 use jiff::{SignedDuration, Timestamp};
 use thiserror::Error;
 
+use super::line::Stream;
+
 /// The options of a request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Options {
@@ -12,6 +14,8 @@ pub(crate) struct Options {
     pub(crate) tail: Option<usize>,
     pub(crate) since: Option<Timestamp>,
     pub(crate) limit: Option<u64>,
+    /// One stream only.
+    pub(crate) stream: Option<Stream>,
 }
 
 /// A query that makes no sense.
@@ -28,9 +32,9 @@ pub(crate) enum OptionsError {
     /// Two that exclude each other.
     #[error("at most one of `sinceTime` or `sinceSeconds` may be specified")]
     BothSince,
-    /// Logs of one stream only.
-    #[error("logs of one stream only ({0}) are not supported by skiff")]
-    Stream(String),
+    /// The last lines of one stream.
+    #[error("`tailLines` and specific `stream` are mutually exclusive for now")]
+    TailOfStream,
 }
 
 impl Options {
@@ -59,12 +63,23 @@ impl Options {
                     options.since = Some(value.parse().map_err(|_| bad("sinceTime"))?);
                     since_both.1 = true;
                 }
-                "stream" if value != "All" && !value.is_empty() => return Err(OptionsError::Stream(value)),
+                "stream" => {
+                    options.stream = match value.as_str() {
+                        "" | "All" => None,
+                        "Stdout" => Some(Stream::Out),
+                        "Stderr" => Some(Stream::Err),
+                        _ => return Err(bad("stream")),
+                    };
+                }
                 // `container` and `pretty` are answered by the API server.
                 _ => {}
             }
         }
-        if since_both == (true, true) { Err(OptionsError::BothSince) } else { Ok(options) }
+        match (since_both, options.stream.is_some() && options.tail.is_some()) {
+            ((true, true), _) => Err(OptionsError::BothSince),
+            (_, true) => Err(OptionsError::TailOfStream),
+            _ => Ok(options),
+        }
     }
 }
 
@@ -123,10 +138,13 @@ mod tests {
             tail: Some(5),
             since: Some(Timestamp::from_second(990).unwrap()),
             limit: Some(7),
+            stream: None,
         };
         assert_eq!(options, wanted);
         let at = Options::parse("sinceTime=2024-01-02T03%3A04%3A05Z&container=x", now).unwrap().since.unwrap();
         assert_eq!(at.to_string(), "2024-01-02T03:04:05Z");
+        assert_eq!(Options::parse("stream=Stderr", now).unwrap().stream, Some(Stream::Err));
+        assert_eq!(Options::parse("stream=All&tailLines=1", now).unwrap().stream, None);
         for bad in [
             "tailLines=-1",
             "tailLines=x",
@@ -135,7 +153,8 @@ mod tests {
             "follow=maybe",
             "sinceTime=x",
             "sinceSeconds=1&sinceTime=2024-01-02T03:04:05Z",
-            "stream=Stdout",
+            "stream=stdout",
+            "stream=Stdout&tailLines=1",
         ] {
             assert!(Options::parse(bad, now).is_err(), "{bad}");
         }

@@ -12,7 +12,11 @@ use futures::{StreamExt as _, stream, stream::BoxStream};
 use jiff::Timestamp;
 use tokio::sync::watch;
 
-use super::{Options, follow::Follower, line::Line};
+use super::{
+    Options,
+    follow::Follower,
+    line::{Line, Stream},
+};
 
 /// How much is sent at a time.
 const CHUNK: usize = 32 << 10;
@@ -58,6 +62,7 @@ pub(super) fn oldest_first(path: &Path) -> Vec<PathBuf> {
 
 /// Turns log lines into what is shown, by the request's options.
 pub(super) struct Shower {
+    stream: Option<Stream>,
     timestamps: bool,
     since: Option<Timestamp>,
     left: Option<u64>,
@@ -70,6 +75,7 @@ pub(super) struct Shower {
 impl Shower {
     fn new(options: &Options) -> Self {
         Self {
+            stream: options.stream,
             timestamps: options.timestamps,
             since: options.since,
             left: options.limit,
@@ -86,6 +92,9 @@ impl Shower {
     /// Takes a raw line.
     pub(super) fn take(&mut self, raw: &[u8], out: &mut Vec<u8>) {
         let Some(line) = Line::parse(raw) else { return };
+        if self.stream.is_some_and(|wanted| wanted != line.stream) {
+            return;
+        }
         let early = |since: Timestamp| line.time().is_some_and(|time| time < since);
         if self.since.is_some_and(early) {
             self.fresh = !line.partial;

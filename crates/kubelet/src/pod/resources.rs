@@ -1,7 +1,5 @@
 //! Requests and limits as the kernel's numbers, and the quality of service they imply.
 
-use std::collections::BTreeMap;
-
 use k8s_openapi::{
     api::core::v1::{Container, Pod},
     apimachinery::pkg::api::resource::Quantity,
@@ -146,11 +144,6 @@ impl Qos {
             }
         }
     }
-}
-
-/// The resources of a container as its status shows them.
-pub(crate) fn allocated(container: &Container) -> Option<BTreeMap<String, Quantity>> {
-    container.resources.as_ref()?.requests.clone()
 }
 
 #[cfg(test)]

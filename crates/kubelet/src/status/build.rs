@@ -11,8 +11,11 @@ use k8s_openapi::{
 
 use super::conditions;
 use crate::{
-    pod::{self, RestartPolicy, resources, resources::Qos},
-    sync::state::{Ended, Role, Run, Track, Waiting},
+    pod::{self, RestartPolicy, resources::Qos},
+    sync::{
+        resize::Trouble,
+        state::{Ended, Role, Run, Track, Waiting},
+    },
 };
 
 /// What a status is computed from.
@@ -29,6 +32,8 @@ pub(crate) struct View<'v> {
     pub(crate) terminal: bool,
     /// Why it was ended by the node, if it was: a reason and a message.
     pub(crate) verdict: Option<(&'static str, String)>,
+    /// Why resources are not yet what they are to be.
+    pub(crate) resize: Option<&'v Trouble>,
     /// The conditions written before; times of what has not changed are taken from there.
     pub(crate) before: Option<&'v PodStatus>,
 }
@@ -133,6 +138,8 @@ fn container_status(view: &View<'_>, track: &Track) -> ContainerStatus {
     let asked = container.and_then(|container| container.image.clone()).unwrap_or_default();
     let (image, image_id) = track.image.clone().unwrap_or((asked, String::new()));
     let (state, last) = states(view, track);
+    let asked_for = || container.and_then(|container| container.resources.clone());
+    let held = track.resources.clone().filter(|_| track.is_running()).or_else(asked_for);
     let finished_well = track.ended().is_some_and(|ended| ended.code == 0);
     ContainerStatus {
         name: track.name.clone(),
@@ -148,8 +155,8 @@ fn container_status(view: &View<'_>, track: &Track) -> ContainerStatus {
         restart_count: track.run.as_ref().map_or(0, |run| i32::try_from(run.attempt()).unwrap_or(i32::MAX)),
         state: Some(state),
         last_state: last,
-        allocated_resources: container.and_then(resources::allocated),
-        resources: container.and_then(|container| container.resources.clone()),
+        allocated_resources: held.as_ref().and_then(|held| held.requests.clone()),
+        resources: held,
         volume_mounts: container.and_then(mounts),
         ..ContainerStatus::default()
     }

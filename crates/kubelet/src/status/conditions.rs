@@ -4,7 +4,17 @@ use jiff::Timestamp;
 use k8s_openapi::{api::core::v1::PodCondition, apimachinery::pkg::apis::meta::v1::Time};
 
 use super::build::{Phase, View, whole};
-use crate::{pod, sync::state::Role};
+use crate::{
+    pod,
+    sync::{resize::Trouble, state::Role},
+};
+
+/// Changed resources that the node does not give.
+const PENDING: &str = "PodResizePending";
+/// Changed resources that are on their way.
+const IN_PROGRESS: &str = "PodResizeInProgress";
+/// The conditions that there are only while there is trouble.
+pub(super) const PASSING: [&str; 2] = [PENDING, IN_PROGRESS];
 
 struct Verdict {
     ok: bool,
@@ -34,7 +44,14 @@ pub(super) fn build(view: &View<'_>, phase: Phase, now: Timestamp) -> Vec<PodCon
         ("ContainersReady", containers),
         ("PodScheduled", Verdict::yes()),
     ];
-    list.into_iter().map(|(type_, verdict)| condition(view, type_, verdict, now)).collect()
+    let resize = view.resize.map(|trouble| match trouble {
+        Trouble::Infeasible(message) => (PENDING, "Infeasible", message),
+        Trouble::Failed(message) => (IN_PROGRESS, "Error", message),
+    });
+    let resize = resize.map(|(type_, reason, message)| {
+        (type_, Verdict { ok: true, reason: Some(reason), message: Some(message.clone()) })
+    });
+    list.into_iter().chain(resize).map(|(type_, verdict)| condition(view, type_, verdict, now)).collect()
 }
 
 fn condition(view: &View<'_>, type_: &str, verdict: Verdict, now: Timestamp) -> PodCondition {

@@ -43,6 +43,7 @@ fn view<'v>(pod: &'v Pod, tracks: &'v [Track], terminal: bool) -> View<'v> {
         sandbox: true,
         terminal,
         verdict: None,
+        resize: None,
         before: None,
     }
 }

@@ -11,6 +11,8 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
 
+use super::conditions::PASSING;
+
 const FIRST_RETRY: Duration = Duration::from_millis(50);
 const LAST_RETRY: Duration = Duration::from_secs(10);
 
@@ -151,7 +153,9 @@ fn changed_conditions(before: Option<&Value>, after: &[Value]) -> Vec<Value> {
         }
         Some(condition)
     });
-    changed.collect()
+    let gone = |type_: &&&str| held(Some(&json!(type_))).is_some() && !after.iter().any(|one| one["type"] == **type_);
+    let gone = PASSING.iter().filter(gone).map(|type_| json!({"$patch": "delete", "type": type_}));
+    changed.chain(gone).collect()
 }
 
 #[cfg(test)]
@@ -174,6 +178,13 @@ mod tests {
             "phase": "Running", "message": null, "podIPs": [{"$patch": "replace"}, {"ip": "10.1.0.2"}],
             "conditions": [{"type": "Ready", "status": "True", "reason": null}]}});
         assert_eq!(patch, wanted);
+    }
+
+    #[test]
+    fn conditions_that_pass_are_taken_away() {
+        let held = status(json!({"conditions": [{"type": "PodResizePending", "status": "True"}]}));
+        let patch = patch(Some(&held), &status(json!({"conditions": []})), "u").unwrap();
+        assert_eq!(patch["status"]["conditions"], json!([{"$patch": "delete", "type": "PodResizePending"}]));
     }
 
     #[test]

@@ -49,6 +49,7 @@ impl Worker {
             return;
         }
         self.check_deadline(now);
+        self.resize(now);
         let plan = plan(&self.pod, &self.tracks, now);
         if (plan.finished || self.verdict.is_some()) && self.launching.is_none() {
             self.end();
@@ -230,6 +231,7 @@ impl Worker {
             track.pulls.advance(failed, now);
         }
         track.launching = true;
+        track.resources = pod::container(&self.pod, &track.name).and_then(|container| container.resources.clone());
         let (name, attempt) = (track.name.clone(), track.next_attempt());
         self.launching = Some(name.clone());
         let launch = Launch {

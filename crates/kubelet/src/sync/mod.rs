@@ -16,6 +16,7 @@ mod plan;
 mod probing;
 mod pull;
 mod pulled;
+pub(crate) mod resize;
 mod setup;
 pub(crate) mod shared;
 pub(crate) mod state;

@@ -5,6 +5,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use jiff::Timestamp;
 use k8s_openapi::{
     api::{
         core::v1::{ObjectReference, Pod, Service},
@@ -19,7 +20,10 @@ use skiff_network::Network;
 use skiff_runtime::{Runtime, Sandbox};
 use tokio::sync::{Semaphore, watch};
 
-use super::{pulled::Pulled, state::Track};
+use super::{
+    pulled::Pulled,
+    state::{Run, Track},
+};
 use crate::{
     config::Config,
     pod::{self, ephemeral},
@@ -122,6 +126,17 @@ pub(crate) struct Snapshot {
     pub(crate) sandbox: Option<Sandbox>,
 }
 
+/// A container that runs.
+#[derive(Clone, Debug)]
+pub(crate) struct Running {
+    pub(crate) namespace: String,
+    pub(crate) name: String,
+    pub(crate) uid: String,
+    pub(crate) container: String,
+    pub(crate) attempt: u32,
+    pub(crate) started_at: Timestamp,
+}
+
 type Entry = watch::Receiver<Arc<Snapshot>>;
 
 /// The pods of this node by namespace and name.
@@ -147,6 +162,26 @@ impl Board {
         if pods.get(&key).is_some_and(|entry| entry.borrow().uid == pod::uid(pod)) {
             pods.remove(&key);
         }
+    }
+
+    /// All containers that run.
+    pub(crate) fn running(&self) -> Vec<Running> {
+        let mut found = Vec::new();
+        for ((namespace, name), entry) in self.lock().iter() {
+            let snapshot = entry.borrow();
+            for track in &snapshot.tracks {
+                let Some(Run::Running { attempt, started_at }) = track.run else { continue };
+                found.push(Running {
+                    namespace: namespace.clone(),
+                    name: name.clone(),
+                    uid: snapshot.uid.clone(),
+                    container: track.name.clone(),
+                    attempt,
+                    started_at,
+                });
+            }
+        }
+        found
     }
 
     pub(crate) fn find(&self, namespace: &str, name: &str) -> Option<Entry> {

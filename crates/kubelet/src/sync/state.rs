@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{ContainerState, ContainerStatus, Pod};
+use k8s_openapi::api::core::v1::{ContainerState, ContainerStatus, Pod, ResourceRequirements};
 
 use crate::pod::{self, backoff::Backoff, ephemeral};
 
@@ -72,7 +72,7 @@ pub(crate) enum Role {
 }
 
 /// One container.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Track {
     pub(crate) name: String,
     pub(crate) role: Role,
@@ -89,6 +89,8 @@ pub(crate) struct Track {
     pub(crate) pulls: Backoff,
     /// The image as the container runs it: its name and its id.
     pub(crate) image: Option<(String, String)>,
+    /// The resources that it has.
+    pub(crate) resources: Option<ResourceRequirements>,
     pub(crate) ready: bool,
     pub(crate) started: bool,
     /// It is being started just now.
@@ -110,6 +112,7 @@ impl Track {
             restarts: Backoff::default(),
             pulls: Backoff::default(),
             image: None,
+            resources: None,
             ready: false,
             started: false,
             launching: false,
@@ -187,6 +190,7 @@ pub(crate) fn recall(tracks: &mut [Track], pod: &Pod) {
         if track.is_running() && same {
             track.ready = status.ready;
             track.started = status.started == Some(true);
+            track.resources = status.resources.clone();
         }
         if track.image.is_none() && !status.image_id.is_empty() {
             track.image = Some((status.image.clone(), status.image_id.clone()));

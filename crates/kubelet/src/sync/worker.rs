@@ -27,6 +27,7 @@ use super::{
     ending::Ending,
     error::{LaunchError, SetupError},
     launch::Launched,
+    resize::{Resized, Trouble},
     setup::Ready,
     shared::{Shared, Snapshot},
     state::{self, Track},
@@ -68,6 +69,7 @@ pub(super) enum Done {
     Cleared(Result<(), SetupError>),
     Erased(Result<(), SetupError>),
     Deleted,
+    Resized(Resized),
 }
 
 /// Something that is made once, and again after a while if it could not be made.
@@ -132,6 +134,10 @@ pub(crate) struct Worker {
     pub(super) tasks: JoinSet<Done>,
     pub(super) probes: BTreeMap<String, Vec<AbortOnDropHandle<()>>>,
     pub(super) wake: Option<Timestamp>,
+    /// Control groups are being changed just now.
+    pub(super) resizing: bool,
+    pub(super) resize_at: Option<Timestamp>,
+    pub(super) trouble: Option<Trouble>,
     pub(super) gone: bool,
     pub(super) writer: Writer,
     pub(super) post: mpsc::UnboundedSender<Mail>,
@@ -198,6 +204,9 @@ impl Worker {
             tasks: JoinSet::new(),
             probes: BTreeMap::new(),
             wake: None,
+            resizing: false,
+            resize_at: None,
+            trouble: None,
             gone: false,
             writer,
             post,
@@ -313,6 +322,7 @@ impl Worker {
             Ok(Done::Cleared(result)) => self.cleared(result, now),
             Ok(Done::Erased(result)) => self.erased(result, now),
             Ok(Done::Deleted) => self.deleted(),
+            Ok(Done::Resized(resized)) => self.resized(resized, now),
             Err(error) => tracing::error!(pod = pod::full_name(&self.pod), %error, "a task of a pod's worker failed"),
         }
     }
@@ -365,6 +375,7 @@ impl Worker {
             sandbox: self.sandbox.is_some() && self.connected.done,
             terminal: self.ending.as_ref().is_some_and(Ending::is_still),
             verdict: self.verdict.clone(),
+            resize: self.trouble.as_ref(),
             before: before.as_ref(),
         };
         self.writer.want(build(&view, now));

@@ -18,6 +18,8 @@ pub enum Version {
 pub enum Controller {
     /// CPU weight and quota.
     Cpu,
+    /// CPU time that was used; a controller of its own in version 1 only.
+    Accounting,
     /// Memory limit and out-of-memory kills.
     Memory,
     /// Number of processes.
@@ -25,12 +27,13 @@ pub enum Controller {
 }
 
 impl Controller {
-    const ALL: [Controller; 3] = [Controller::Cpu, Controller::Memory, Controller::Pids];
+    const ALL: [Controller; 4] = [Controller::Cpu, Controller::Accounting, Controller::Memory, Controller::Pids];
 
     /// The kernel's name for it.
     pub fn name(self) -> &'static str {
         match self {
             Controller::Cpu => "cpu",
+            Controller::Accounting => "cpuacct",
             Controller::Memory => "memory",
             Controller::Pids => "pids",
         }

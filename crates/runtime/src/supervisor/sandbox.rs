@@ -31,7 +31,7 @@ pub(super) struct Sandbox {
 
 impl Sandbox {
     pub(super) fn container_group(&self, name: &str, attempt: u32) -> Group {
-        self.hierarchies.group(&format!("{}/{name}-{attempt}", self.cgroup))
+        self.hierarchies.group(&paths::container_cgroup(&self.cgroup, name, attempt))
     }
 
     pub(super) fn group(&self) -> Group {

@@ -6,6 +6,7 @@ mod failures;
 mod shell;
 mod streams;
 mod survival;
+mod top;
 mod walkthrough;
 mod wrong;
 

@@ -5,7 +5,10 @@ use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
 use serde_json::{Map, Value, json};
 use skiff_api::schema::{self, Of};
 
-use super::super::{plan::Plan, *};
+use super::{
+    super::{plan::Plan, *},
+    is_text_only,
+};
 
 /// All types that are read or written anywhere.
 fn types() -> Vec<&'static str> {
@@ -13,7 +16,7 @@ fn types() -> Vec<&'static str> {
     let parts = resources.iter().flat_map(|resource| resource.subresources.iter().map(|part| part.type_name));
     let mut types: Vec<&str> = resources.iter().map(|resource| resource.type_name).chain(parts).collect();
     // Streams are no objects.
-    types.retain(|name| !name.is_empty());
+    types.retain(|name| !name.is_empty() && !is_text_only(name));
     types.push(schema::DELETE_OPTIONS);
     types.push("io.k8s.apimachinery.pkg.apis.meta.v1.Status");
     types.push("io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceDefinition");

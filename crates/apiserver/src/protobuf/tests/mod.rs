@@ -74,9 +74,14 @@ fn bytes_and_times_have_their_form_in_json() {
     assert_eq!(read["metadata"]["creationTimestamp"], "1970-01-01T00:00:05Z");
 }
 
+/// Metrics are no part of Kubernetes' own protobuf: those who ask for them get JSON.
+fn is_text_only(type_name: &str) -> bool {
+    type_name.starts_with("io.k8s.metrics.")
+}
+
 #[test]
 fn every_kind_has_numbers() {
-    for resource in skiff_api::resource::all() {
+    for resource in skiff_api::resource::all().iter().filter(|resource| !is_text_only(resource.type_name)) {
         let empty = body(&resource.api_version(), resource.kind, b"");
         assert!(to_json(&empty, resource.type_name).is_ok(), "{}", resource.type_name);
         for part in resource.subresources.iter().filter(|part| !part.type_name.is_empty()) {

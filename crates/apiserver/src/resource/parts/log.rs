@@ -23,6 +23,8 @@ use crate::{
 /// What the kubelet's interface takes.
 const OPTIONS: [&str; 8] =
     ["follow", "previous", "sinceSeconds", "sinceTime", "timestamps", "tailLines", "limitBytes", "stream"];
+const ALL: &str = "All";
+const STREAMS: [&str; 3] = [ALL, "Stderr", "Stdout"];
 /// As much of an error of the kubelet is read.
 const MOST_OF_AN_ERROR: usize = 64 << 10;
 
@@ -48,18 +50,33 @@ pub(super) async fn get(call: &Call) -> Answer {
 }
 
 fn check(call: &Call) -> Result<(), Status> {
+    let query = call.query();
     let mut errors = Vec::new();
-    for (name, least) in [("tailLines", 0), ("sinceSeconds", 1), ("limitBytes", 1)] {
-        if let Some(value) = call.query().integer(name)?
+    for (name, least) in [("tailLines", 0), ("limitBytes", 1), ("sinceSeconds", 1)] {
+        if let Some(value) = query.integer(name)?
             && value < least
         {
             let detail = if least == 0 { "must be greater than or equal to 0" } else { "must be greater than 0" };
             errors.push(FieldError::invalid(&Path::new(name), value, detail));
         }
     }
-    if call.query().get("sinceSeconds").is_some() && call.query().get("sinceTime").is_some() {
+    if let Some(text) = query.get("sinceTime").filter(|text| text.parse::<jiff::Timestamp>().is_err()) {
+        return Err(Status::bad_request(format!(
+            "parsing time {text:?} as \"2006-01-02T15:04:05Z07:00\": cannot parse {text:?} as \"2006\""
+        )));
+    }
+    if query.get("sinceSeconds").is_some() && query.get("sinceTime").is_some() {
         let detail = "at most one of `sinceTime` or `sinceSeconds` may be specified";
-        errors.push(FieldError::forbidden(&Path::new("sinceSeconds"), detail));
+        errors.push(FieldError::forbidden(&Path::new(""), detail));
+    }
+    if let Some(stream) = query.get("stream") {
+        if !STREAMS.contains(&stream) {
+            errors.push(FieldError::not_supported(&Path::new("stream"), stream, &STREAMS));
+        }
+        if stream != ALL && query.get("tailLines").is_some() {
+            let detail = "`tailLines` and specific `stream` are mutually exclusive for now";
+            errors.push(FieldError::forbidden(&Path::new(""), detail));
+        }
     }
     if errors.is_empty() {
         Ok(())

@@ -49,7 +49,8 @@ async fn together(server: &Server, case: &Case) {
 async fn questions_are_answered_and_forgotten() {
     let server = Server::start().await;
     server.post(PODS, &pod("one")).await.expect(201);
-    for case in every().into_iter().filter(|case| case.resource.durability == Durability::Virtual) {
+    let asked = |case: &Case| case.resource.durability == Durability::Virtual && case.resource.allows("create");
+    for case in every().into_iter().filter(asked) {
         let answer = case.expect("create", &server.post(&case.collection(), &case.minimal.object).await, 201);
         let expected = if case.resource.kind == "Binding" { "Status" } else { case.resource.kind };
         assert_eq!(answer["kind"], expected, "{}", case.key());
