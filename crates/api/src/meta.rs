@@ -143,6 +143,20 @@ pub fn child_mut<'a>(map: &'a mut Map<String, Value>, key: &str) -> Option<&'a m
     slot.as_object_mut()
 }
 
+/// Leaves out what is empty, as Kubernetes's own types do. (An empty `managedFields` says something and stays.)
+pub(crate) fn leave_out_empty(metadata: &mut Map<String, Value>) {
+    for field in ["labels", "annotations", "finalizers", "ownerReferences"] {
+        let empty = match metadata.get(field) {
+            Some(Value::Object(map)) => map.is_empty(),
+            Some(Value::Array(list)) => list.is_empty(),
+            _ => false,
+        };
+        if empty {
+            metadata.remove(field);
+        }
+    }
+}
+
 /// The entries of a map of strings.
 pub fn strings(map: &Value) -> impl Iterator<Item = (&str, &str)> {
     map.as_object().into_iter().flatten().filter_map(|(k, v)| Some((k.as_str(), v.as_str()?)))

@@ -47,6 +47,11 @@ impl Target {
         Some(Self::new(&group, &version, &text(&names["kind"])?, &text(&names["plural"])?, namespaced))
     }
 
+    /// Whether it is this kind.
+    pub(crate) fn is_of(&self, group: &str, plural: &str) -> bool {
+        self.api.group == group && self.api.plural == plural
+    }
+
     /// The objects of one namespace, or of all.
     pub(crate) fn objects<K>(&self, client: Client, namespace: &str) -> Api<K>
     where

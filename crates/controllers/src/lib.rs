@@ -71,6 +71,7 @@ pub async fn run(informers: &Informers, config: Config, stop: CancellationToken)
     let mut tasks = JoinSet::new();
     tasks.spawn(deployment::run(context.clone()));
     tasks.spawn(replicaset::run(context.clone()));
+    tasks.spawn(replicaset::run_replication_controllers(context.clone()));
     tasks.spawn(endpoints::run_slices(context.clone()));
     tasks.spawn(endpoints::run_endpoints(context.clone()));
     tasks.spawn(namespace::run(context.clone()));

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::template::{self, CONTAINERS, IMAGES, SELECTOR, count};
 use crate::meta;
 use crate::print;
-use crate::resource::{Column, PartRules, Resource, Rules, Subresource, Unheeded};
+use crate::resource::{Column, PartRules, Resource, Rules, Subresource};
 
 const REPLICAS: &[Column] = &[
     Column::NAME,
@@ -94,7 +94,6 @@ pub(super) static REPLICATION_CONTROLLERS: Resource = Resource {
         Subresource::of_kind("status", "", "ReplicationController", "io.k8s.api.core.v1.ReplicationController"),
     ],
     type_name: "io.k8s.api.core.v1.ReplicationController",
-    unheeded: Some(Unheeded::NO_CONTROLLER),
     columns: REPLICAS,
     rules: Rules {
         default: default::replication_controller,

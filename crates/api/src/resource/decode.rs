@@ -123,7 +123,9 @@ impl Resource {
         if let Some(map) = object.as_object_mut() {
             map.insert("apiVersion".to_owned(), self.api_version().into());
             map.insert("kind".to_owned(), self.kind.into());
-            meta::child_mut(map, "metadata");
+            if let Some(metadata) = meta::child_mut(map, "metadata") {
+                meta::leave_out_empty(metadata);
+            }
         }
     }
 }

@@ -1,11 +1,16 @@
 //! The end of a namespace: everything in it is deleted, then its finalizer is taken away.
 
+mod left;
+
 use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::{Namespace, Pod};
+use k8s_openapi::{
+    api::core::v1::{Namespace, Pod},
+    jiff::Timestamp,
+};
 use kube::{
     Api, ResourceExt as _,
-    api::{DeleteParams, DynamicObject, ListParams, PostParams},
+    api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams},
 };
 use skiff_client::{Informer, Next, Queue, reconcile};
 
@@ -14,6 +19,7 @@ use crate::{
     error::{During as _, Error, gone_is_fine, is_status},
     kinds::{Target, builtin},
 };
+use left::Left;
 
 /// The finalizer that every namespace is made with.
 const FINALIZER: &str = "kubernetes";
@@ -57,32 +63,48 @@ impl Controller {
             return Ok(Next::OnChange);
         }
         let customs = self.context.customs.clone().now().await;
-        let kinds: Vec<Arc<Target>> = builtin(&["deletecollection"])
-            .chain(customs.values().cloned())
-            .filter(|target| target.namespaced)
-            .collect();
-        for target in &kinds {
-            self.empty(target, name).await?;
-        }
-        for target in &kinds {
-            if self.remains(target, name).await? {
-                return Err(Error::NotYet(format!("the {} of namespace {name} to go", target.api.plural)));
+        let kinds = builtin(&["deletecollection"]).chain(customs.values().cloned());
+        // Pods go first: what else is there, such as a network policy, may be there for their sake (KEP-5080).
+        let (pods, others): (Vec<_>, Vec<_>) =
+            kinds.filter(|target| target.namespaced).partition(|target| target.is_of("", "pods"));
+        for kinds in [pods, others] {
+            let left = self.empty(&kinds, name).await?;
+            if !left.is_none() {
+                self.tell(&namespace, &left).await?;
+                return Err(Error::NotYet(format!("{left} to go from namespace {name}")));
             }
         }
         self.finalize(&namespace).await
     }
 
-    async fn empty(&self, target: &Target, namespace: &str) -> Result<(), Error> {
-        let api: Api<DynamicObject> = target.objects(self.context.client(), namespace);
-        let deleted = api.delete_collection(&DeleteParams::background(), &ListParams::default()).await;
-        gone_is_fine(deleted).during(|| format!("delete the {} of namespace {namespace}", target.api.plural))
+    /// Deletes all objects of these kinds; what is left takes its time.
+    async fn empty(&self, kinds: &[Arc<Target>], namespace: &str) -> Result<Left, Error> {
+        for target in kinds {
+            let api: Api<DynamicObject> = target.objects(self.context.client(), namespace);
+            let deleted = api.delete_collection(&DeleteParams::background(), &ListParams::default()).await;
+            gone_is_fine(deleted).during(|| format!("delete the {} of namespace {namespace}", target.api.plural))?;
+        }
+        let mut left = Left::default();
+        for target in kinds {
+            let api: Api<DynamicObject> = target.objects(self.context.client(), namespace);
+            let listed = api.list_metadata(&ListParams::default()).await;
+            let listed = listed.during(|| format!("list the {} of namespace {namespace}", target.api.plural))?;
+            left.count(&target.api, listed.items.iter().map(|object| &object.metadata));
+        }
+        Ok(left)
     }
 
-    async fn remains(&self, target: &Target, namespace: &str) -> Result<bool, Error> {
-        let api: Api<DynamicObject> = target.objects(self.context.client(), namespace);
-        let listed = api.list_metadata(&ListParams::default().limit(1)).await;
-        let listed = listed.during(|| format!("list the {} of namespace {namespace}", target.api.plural))?;
-        Ok(!listed.items.is_empty())
+    /// Shows in the namespace's status what it waits for.
+    async fn tell(&self, namespace: &Namespace, left: &Left) -> Result<(), Error> {
+        let held = namespace.status.as_ref().and_then(|status| status.conditions.as_deref()).unwrap_or_default();
+        let conditions = left.conditions(held, Timestamp::now());
+        if conditions == held {
+            return Ok(());
+        }
+        let (name, patch) = (namespace.name_any(), serde_json::json!({ "status": { "conditions": conditions } }));
+        let api: Api<Namespace> = Api::all(self.context.client());
+        let written = api.patch_status(&name, &PatchParams::default(), &Patch::Merge(patch)).await;
+        gone_is_fine(written).during(|| format!("write the status of namespace {name}"))
     }
 
     async fn finalize(&self, namespace: &Namespace) -> Result<Next, Error> {

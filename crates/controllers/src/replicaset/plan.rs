@@ -7,7 +7,7 @@ use k8s_openapi::{
         apps::v1::{ReplicaSet, ReplicaSetCondition, ReplicaSetStatus},
         core::v1::Pod,
     },
-    apimachinery::pkg::apis::meta::v1::Time,
+    apimachinery::pkg::apis::meta::v1::{OwnerReference, Time},
     jiff::Timestamp,
 };
 use kube::ResourceExt as _;
@@ -96,8 +96,8 @@ fn conditions(set: &ReplicaSet, failure: Option<String>, now: Timestamp) -> Opti
     (!kept.is_empty()).then_some(kept)
 }
 
-/// The pod of a set, by its template.
-pub(crate) fn pod(set: &ReplicaSet) -> Pod {
+/// The pod of a set, by its template, for the set's `owner` to own.
+pub(crate) fn pod(set: &ReplicaSet, owner: OwnerReference) -> Pod {
     let template = set.spec.as_ref().and_then(|spec| spec.template.clone()).unwrap_or_default();
     let meta = template.metadata.unwrap_or_default();
     let prefix = set.name_any();
@@ -108,7 +108,7 @@ pub(crate) fn pod(set: &ReplicaSet) -> Pod {
             labels: meta.labels,
             annotations: meta.annotations,
             finalizers: meta.finalizers,
-            owner_references: Some(vec![crate::ownership::reference(set)]),
+            owner_references: Some(vec![owner]),
             ..Default::default()
         },
         spec: template.spec,

@@ -16,6 +16,65 @@ fn a_namespace_goes_with_all_that_is_in_it() {
 }
 
 #[test]
+fn a_namespace_lets_its_pods_end_first() {
+    let Some(lab) = lab(&[]) else { return };
+    lab.kubectl(&["create", "namespace", "doomed"]).ok();
+    apply(
+        &lab,
+        "apiVersion: v1\nkind: Pod\nmetadata: {name: held, namespace: doomed, finalizers: [example.com/held]}\n\
+         spec: {containers: [{name: c, image: httpenv}]}\n---\n\
+         apiVersion: v1\nkind: ConfigMap\nmetadata: {name: needed, namespace: doomed}\n",
+    );
+    lab.kubectl(&["delete", "namespace", "doomed", "--wait=false"]).ok();
+    let waits = "{.status.conditions[?(@.type==\"NamespaceFinalizersRemaining\")].message}";
+    let message = "Some content in the namespace has finalizers remaining: example.com/held in 1 resource instances";
+    field_becomes(&lab, &["namespace", "doomed"], waits, message);
+    lab.kubectl(&["-n", "doomed", "get", "configmap", "needed"]).ok();
+    lab.kubectl(&[
+        "-n",
+        "doomed",
+        "patch",
+        "pod",
+        "held",
+        "--type=merge",
+        "-p",
+        "{\"metadata\":{\"finalizers\":null}}",
+    ])
+    .ok();
+    lab.kubectl(&["wait", "--for=delete", "namespace/doomed", "--timeout=20s"]).ok();
+}
+
+#[test]
+fn a_replication_controller_keeps_its_pods() {
+    let Some(lab) = lab(&[]) else { return };
+    apply(
+        &lab,
+        "apiVersion: v1\nkind: ReplicationController\nmetadata: {name: old}\nspec:\n  replicas: 2\n  template:\n    \
+         metadata: {labels: {app: old}}\n    spec: {containers: [{name: c, image: httpenv}]}\n",
+    );
+    field_becomes(&lab, &["rc", "old"], "{.status.readyReplicas}", "2");
+    lab.kubectl(&["scale", "rc", "old", "--replicas=1"]).ok();
+    field_becomes(&lab, &["rc", "old"], "{.status.replicas}", "1");
+    lab.kubectl(&["expose", "rc", "old", "--port=8888"]).ok();
+    assert!(lab.kubectl(&["describe", "rc", "old"]).ok().contains("SuccessfulDelete"));
+    // Its pods stay where they are orphaned, and go with it otherwise.
+    lab.kubectl(&["delete", "rc", "old", "--cascade=orphan"]).ok();
+    let orphan = lab.kubectl(&["get", "pods", "-l", "app=old", "-o", "jsonpath={.items[*].metadata.ownerReferences}"]);
+    assert_eq!(orphan.ok(), "");
+    apply(
+        &lab,
+        "apiVersion: v1\nkind: ReplicationController\nmetadata: {name: new}\nspec:\n  replicas: 1\n  template:\n    \
+         metadata: {labels: {app: old}}\n    spec: {containers: [{name: c, image: httpenv}]}\n",
+    );
+    field_becomes(&lab, &["rc", "new"], "{.status.readyReplicas}", "1");
+    lab.kubectl(&["delete", "rc", "new"]).ok();
+    skiff_tests::eventually("nothing is left", Duration::from_secs(15), || {
+        let left = lab.kubectl(&["get", "pods", "-o", "name"]).ok();
+        if left.is_empty() { Ok(()) } else { Err(left) }
+    });
+}
+
+#[test]
 fn a_deployment_takes_its_sets_and_pods_along() {
     let Some(lab) = lab(&[]) else { return };
     deploy(&lab, "web", 2);

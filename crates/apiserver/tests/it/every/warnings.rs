@@ -10,7 +10,6 @@ const UNHEEDED: &[&str] = &[
     "/limitranges",
     "/persistentvolumeclaims",
     "/persistentvolumes",
-    "/replicationcontrollers",
     "/resourcequotas",
     "admissionregistration.k8s.io/mutatingadmissionpolicies",
     "admissionregistration.k8s.io/mutatingadmissionpolicybindings",
