@@ -44,7 +44,10 @@ impl Call {
     ) -> Result<Self, Status> {
         let mut call = Self::passed_on(state, user, intent, headers)?;
         let type_name = call.type_name().to_owned();
+        // What is asked, and kept nowhere, is no object with metadata or a row.
+        let question = call.is_virtual() && call.verb() == "create";
         let has = |encoding, form| match (encoding, form) {
+            (_, Form::Table | Form::Metadata) if question => false,
             (_, Form::Discovery) | (Encoding::Protobuf, Form::Table) => false,
             (Encoding::Protobuf, Form::Object) => protobuf::knows(&type_name),
             _ => true,

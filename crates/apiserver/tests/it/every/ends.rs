@@ -1,6 +1,7 @@
 //! Every kind can be deleted, alone and with others, and is then not there; what is only a question is
 //! answered and never was.
 
+use http::Request;
 use serde_json::{Value, json};
 use skiff_api::resource::Durability;
 
@@ -54,6 +55,13 @@ async fn questions_are_answered_and_forgotten() {
         let answer = case.expect("create", &server.post(&case.collection(), &case.minimal.object).await, 201);
         let expected = if case.resource.kind == "Binding" { "Status" } else { case.resource.kind };
         assert_eq!(answer["kind"], expected, "{}", case.key());
+        // It has no row and no metadata.
+        let table = Request::post(case.collection())
+            .header("content-type", "application/json")
+            .header("accept", "application/json;as=Table;v=v1;g=meta.k8s.io")
+            .body(case.minimal.object.to_string().into());
+        let refused = case.expect("table", &server.send(table.unwrap()).await, 406);
+        assert_eq!(refused["reason"], "NotAcceptable", "{}", case.key());
         let refused = case.expect("list", &server.get(&case.collection()).await, 405);
         assert_eq!(refused["reason"], "MethodNotAllowed", "{}", case.key());
     }
