@@ -104,10 +104,29 @@ impl Hierarchies {
     /// Removes a group that [`Self::take_refuge`] or [`Group::create`] made, in every hierarchy, if it is empty.
     pub fn remove_if_empty(&self, relative: &str) {
         for hierarchy in &self.0 {
-            // Whoever is still in it will have it removed.
-            fs::remove_dir(hierarchy.mount.join(relative)).ok();
+            remove_if_empty(&hierarchy.mount.join(relative));
         }
     }
+}
+
+/// Whoever is still in it will have it removed. But who has just ended counts for a moment more.
+fn remove_if_empty(path: &Path) {
+    let deadline = Instant::now() + Duration::from_millis(500);
+    while let Err(error) = fs::remove_dir(path) {
+        let busy = error.kind() == io::ErrorKind::ResourceBusy && Instant::now() < deadline;
+        let below = || fs::read_dir(path).is_ok_and(|mut all| all.any(|one| one.is_ok_and(|one| one.path().is_dir())));
+        let listed = || fs::read_to_string(path.join("cgroup.procs")).unwrap_or_default();
+        if !busy || below() || listed().lines().any(is_alive) {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Whether this process is there and not merely waiting to be let go.
+fn is_alive(pid: &str) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
 }
 
 impl Group {

@@ -12,6 +12,7 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::record::checksum;
 use crate::{BackendError, Damage, OpenError};
@@ -43,7 +44,7 @@ impl Folder {
             .write(true)
             .open(&name)
             .map_err(failed("open", &name))?;
-        match lock.try_lock() {
+        match patiently(|| lock.try_lock(), |error| matches!(error, TryLockError::WouldBlock)) {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 let mut text = String::new();
@@ -103,6 +104,19 @@ impl Folder {
     fn is_new(&self) -> bool {
         !self.database().exists() && !self.path.join("head").exists()
     }
+}
+
+/// Tries to get hold of a lock again for a moment while it is `held`: a process that starts another one shares all its
+/// locks with it until that one has begun, also those that it has just let go itself.
+pub(crate) fn patiently<T, E>(mut attempt: impl FnMut() -> Result<T, E>, held: impl Fn(&E) -> bool) -> Result<T, E> {
+    const PAUSE: Duration = Duration::from_millis(5);
+    for _ in 0..60 {
+        match attempt() {
+            Err(error) if held(&error) => std::thread::sleep(PAUSE),
+            other => return other,
+        }
+    }
+    attempt()
 }
 
 /// Puts a file in place, whole or not at all, so that it survives the loss of power.

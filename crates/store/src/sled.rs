@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::backend::{Backend, Batch, Head, Kept};
-use crate::folder::{Witness, sync_parent};
+use crate::folder::{Witness, patiently, sync_parent};
 use crate::record::{self, Header};
 use crate::{BackendError, Damage, Entry};
 
@@ -177,12 +177,17 @@ fn aside(path: &Path) -> PathBuf {
 fn open(path: &Path) -> Result<Open, BackendError> {
     let config =
         sled::Config::new().path(path).segment_size(SEGMENT).cache_capacity(CACHE).flush_every_ms(Some(CLEAN_EVERY));
-    let database = guarded(|| Ok(config.open()?))?;
+    let database = patiently(|| guarded(|| Ok(config.open()?)), is_locked)?;
     let name = path.join("db");
     let file = File::open(&name).map_err(|source| io("open", &name, source))?;
     let synced = file.sync_all().and_then(|()| sync_parent(&name)).and_then(|()| sync_parent(path));
     synced.map_err(|source| io("sync", path, source))?;
     Ok(Open { database, file })
+}
+
+/// Whether the database's own lock is held; who holds the folder holds that, too.
+fn is_locked(error: &BackendError) -> bool {
+    matches!(error, BackendError::Sled(sled::Error::Io(error)) if error.to_string().contains("could not acquire lock"))
 }
 
 /// One batch for the database.
