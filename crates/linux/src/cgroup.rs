@@ -123,10 +123,9 @@ fn remove_if_empty(path: &Path) {
     }
 }
 
-/// Whether this process is there and not merely waiting to be let go.
+/// Whether this process runs a program: one that is on its way out has none any more.
 fn is_alive(pid: &str) -> bool {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
+    fs::read_link(format!("/proc/{pid}/exe")).is_ok()
 }
 
 impl Group {

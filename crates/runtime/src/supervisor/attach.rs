@@ -48,9 +48,13 @@ impl Attachments {
         self.0.values().any(|attachment| attachment.source == source && !attachment.unsent.is_empty())
     }
 
-    /// Sends what will be taken, and lets those go that are done.
-    pub(super) fn send(&mut self, poller: &Poller) {
+    /// Sends what will be taken of what this container printed, and lets those go that are done. Whoever calls it looks
+    /// afterwards who is behind: nobody else will hear that somebody has caught up.
+    pub(super) fn send(&mut self, container: u32, poller: &Poller) {
         self.0.retain(|id, attachment| {
+            if attachment.source.0 != container {
+                return true;
+            }
             let waiting = !attachment.unsent.is_empty();
             let stays = attachment.send() && !(attachment.ended && attachment.unsent.is_empty());
             if !stays {
@@ -72,7 +76,7 @@ impl Attachments {
             // Nobody writes to the other end, so this is its end.
             poller.remove(gone.sink.as_fd());
         }
-        self.send(poller);
+        self.send(source.0, poller);
         Some(source)
     }
 }

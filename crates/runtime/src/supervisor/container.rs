@@ -12,6 +12,7 @@ use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 
 use jiff::Timestamp;
+use nix::errno::Errno;
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::signal::{self, Signal};
 use nix::sys::wait::WaitStatus;
@@ -22,7 +23,7 @@ use skiff_linux::fds;
 use skiff_linux::seccomp::Profile;
 use skiff_linux::user::Identity;
 
-use crate::error::Fault;
+use crate::error::{Fault, Reason};
 use crate::filter;
 use crate::paths::{self, PodDir};
 use crate::spec::{ContainerSpec, SandboxSpec};
@@ -340,8 +341,18 @@ fn fork(
         program.become_it(&identity, reports)
     };
     let namespaces = place.processes.namespaces();
-    let launched = place.processes.within(place.home, || launch::launch(namespaces, group, &stdio, work))?;
-    Ok((launched, wires))
+    let launched = place.processes.within(place.home, || launch::launch(namespaces, group, &stdio, work));
+    Ok((launched.map_err(|fault| without_target(fault, spec, place.processes))?, wires))
+}
+
+/// A container that is to look at another one may come at the moment when that ends, which the kernel says in many ways.
+fn without_target(fault: Fault, spec: &ContainerSpec, target: Processes<'_>) -> Fault {
+    let gone = matches!(fault, Fault::Step { reason: Reason(number), .. } if number == Errno::ESRCH as i32)
+        || target.have_ended();
+    match &spec.processes_of {
+        Some(name) if gone => Fault::NoTarget { name: name.clone() },
+        _ => fault,
+    }
 }
 
 /// Our ends of a container's streams.

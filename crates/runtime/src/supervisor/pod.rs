@@ -242,24 +242,22 @@ impl Pod {
     fn pace(&mut self, id: u32) {
         let Some(container) = self.containers.get(&id) else { return };
         let (_, outputs) = container.descriptors();
+        for (which, _) in outputs.iter().enumerate().filter(|(_, output)| output.is_none()) {
+            self.attachments.end((id, which));
+            self.held_back.remove(&(id, which));
+        }
+        self.attachments.send(id, &self.poller);
         for (which, output) in outputs.into_iter().enumerate() {
-            let source = (id, which);
-            let Some(output) = output else {
-                self.attachments.end(source);
-                self.held_back.remove(&source);
-                continue;
-            };
-            self.attachments.send(&self.poller);
-            if !self.attachments.is_behind(source) {
-                if self.held_back.remove(&source) {
-                    // Unheard, it is read at its end.
-                    self.poller.add(output, if which == 0 { Key::Stdout(id) } else { Key::Stderr(id) }).ok();
+            let (source, Some(output)) = ((id, which), output) else { continue };
+            if self.attachments.is_behind(source) {
+                if self.held_back.insert(source) {
+                    self.poller.remove(output);
                 }
-            } else if self.held_back.insert(source) {
-                self.poller.remove(output);
+            } else if self.held_back.remove(&source) {
+                // Unheard, it is read at its end.
+                self.poller.add(output, if which == 0 { Key::Stdout(id) } else { Key::Stderr(id) }).ok();
             }
         }
-        self.attachments.send(&self.poller);
     }
 
     fn attach(&mut self, caller: Caller, name: &str, streams: Streams, fds: Vec<OwnedFd>) -> Option<Reply> {

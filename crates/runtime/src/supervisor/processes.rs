@@ -6,6 +6,7 @@ use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use nix::fcntl::OFlag;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sched::{CloneFlags, setns};
 use nix::sys::{prctl, signal::Signal};
 use nix::unistd::{Gid, Uid, pipe2, setgroups, setresgid, setresuid};
@@ -38,6 +39,12 @@ impl Processes<'_> {
         let mut namespaces = CloneFlags::CLONE_NEWNS;
         namespaces.set(CloneFlags::CLONE_NEWPID, matches!(self, Self::Own));
         namespaces
+    }
+
+    /// Whether the process whose namespace it is has ended.
+    pub(super) fn have_ended(self) -> bool {
+        let Self::With(process) = self else { return false };
+        poll(&mut [PollFd::new(process, PollFlags::POLLIN)], PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
     }
 
     /// Does `work`, whose children are born there. `home`: our own namespace, to come back to.

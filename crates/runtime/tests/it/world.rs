@@ -109,10 +109,21 @@ impl World {
         let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
         assert!(!mounts.contains(self.dir.path().to_str().unwrap()), "{mounts}");
         for hierarchy in fs::read_dir("/sys/fs/cgroup").unwrap().flatten() {
-            assert!(!hierarchy.path().join(&self.parent).exists(), "{hierarchy:?}");
+            let group = hierarchy.path().join(&self.parent);
+            assert!(!group.exists(), "{}", what_is_in(&group));
         }
         assert!(!Path::new("/sys/fs/cgroup").join(&self.parent).exists());
     }
+}
+
+/// What keeps a control group.
+fn what_is_in(group: &Path) -> String {
+    let below = fs::read_dir(group).into_iter().flatten().flatten().filter(|one| one.path().is_dir());
+    let processes = fs::read_to_string(group.join("cgroup.procs"));
+    let of_those: Vec<_> = below
+        .map(|one| (one.path(), fs::read_to_string(one.path().join("cgroup.procs")), fs::remove_dir(one.path())))
+        .collect();
+    format!("{}: processes {processes:?}, below {of_those:?}, {:?}", group.display(), fs::remove_dir(group))
 }
 
 /// What a failed test leaves is cleaned up too.
